@@ -10,34 +10,34 @@ impl CfnIPSet {
     /// `AWS::WAFv2::IPSet`
     pub const TYPE: &'static str = "AWS::WAFv2::IPSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIPSetProps<R0, R1, R2>) -> Self where CfnIPSetProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIPSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnIPSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFv2::IPSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-ipset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIPSetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIPSetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIPSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIPSetProps<missing::Addresses, missing::IPAddressVersion, missing::Scope> { CfnIPSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIPSetProps<Missing<required::Addresses>, Missing<required::IPAddressVersion>, Missing<required::Scope>> { CfnIPSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIPSetProps<R0, R1, R2> {
     /// `Addresses`: list of text, required. Update: in place.
-    pub fn addresses(mut self, value: impl Arg<Arr<str>>) -> CfnIPSetProps<Set, R1, R2> { self.0.set("Addresses", value.into_expr()); CfnIPSetProps(self.0, Phase) }
+    pub fn addresses(self, value: impl Arg<Arr<str>>) -> CfnIPSetProps<Set, R1, R2> { CfnIPSetProps(put(self.0, "Addresses", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IPAddressVersion`: `IPAddressVersion`, required. Update: in place.
-    pub fn ip_address_version(mut self, value: impl Arg<ip_set::IPAddressVersion>) -> CfnIPSetProps<R0, Set, R2> { self.0.set("IPAddressVersion", value.into_expr()); CfnIPSetProps(self.0, Phase) }
+    pub fn ip_address_version(self, value: impl Arg<ip_set::IPAddressVersion>) -> CfnIPSetProps<R0, Set, R2> { CfnIPSetProps(put(self.0, "IPAddressVersion", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Scope`: `Scope`, required. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<ip_set::Scope>) -> CfnIPSetProps<R0, R1, Set> { self.0.set("Scope", value.into_expr()); CfnIPSetProps(self.0, Phase) }
+    pub fn scope(self, value: impl Arg<ip_set::Scope>) -> CfnIPSetProps<R0, R1, Set> { CfnIPSetProps(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFv2::IPSet`.
@@ -54,7 +54,7 @@ impl CfnLoggingConfiguration {
     /// `AWS::WAFv2::LoggingConfiguration`
     pub const TYPE: &'static str = "AWS::WAFv2::LoggingConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLoggingConfigurationProps<R0, R1>) -> Self where CfnLoggingConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoggingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ManagedByFirewallManager`: boolean.
@@ -62,138 +62,138 @@ impl CfnLoggingConfiguration {
 }
 impl Parent for CfnLoggingConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLoggingConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLoggingConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLoggingConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLoggingConfigurationProps<missing::LogDestinationConfigs, missing::ResourceArn> { CfnLoggingConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLoggingConfigurationProps<Missing<required::LogDestinationConfigs>, Missing<required::ResourceArn>> { CfnLoggingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLoggingConfigurationProps<R0, R1> {
     /// `LogDestinationConfigs`: list of text, required. Update: in place.
-    pub fn log_destination_configs(mut self, value: impl Arg<Arr<str>>) -> CfnLoggingConfigurationProps<Set, R1> { self.0.set("LogDestinationConfigs", value.into_expr()); CfnLoggingConfigurationProps(self.0, Phase) }
+    pub fn log_destination_configs(self, value: impl Arg<Arr<str>>) -> CfnLoggingConfigurationProps<Set, R1> { CfnLoggingConfigurationProps(put(self.0, "LogDestinationConfigs", value.into_expr()), Phase) }
     /// `LoggingFilter`: `LoggingFilter`. Update: in place.
-    pub fn logging_filter(mut self, value: impl Arg<logging_configuration::LoggingFilter>) -> Self { self.0.set("LoggingFilter", value.into_expr()); self }
+    pub fn logging_filter(self, value: impl Arg<logging_configuration::LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value.into_expr()), Phase) }
     /// `RedactedFields`: list of `FieldToMatch`. Update: in place.
-    pub fn redacted_fields(mut self, value: impl Arg<Arr<logging_configuration::FieldToMatch>>) -> Self { self.0.set("RedactedFields", value.into_expr()); self }
-    /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<kind::WAFv2WebACLArn>) -> CfnLoggingConfigurationProps<R0, Set> { self.0.set("ResourceArn", value.into_expr()); CfnLoggingConfigurationProps(self.0, Phase) }
+    pub fn redacted_fields(self, value: impl Arg<Arr<logging_configuration::FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value.into_expr()), Phase) }
+    /// `ResourceArn`: `WAFv2WebACLArn`, required. Update: replacement.
+    pub fn resource_arn(self, value: impl Arg<kind::WAFv2WebACLArn>) -> CfnLoggingConfigurationProps<R0, Set> { CfnLoggingConfigurationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFv2::LoggingConfiguration`.
 pub mod logging_configuration {
 use crate::cfn::support::*;
 /// The property type `ActionCondition` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-actioncondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionCondition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ActionCondition<R0 = Set>(Bag, Phase<(R0,)>);
 impl ActionCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ActionCondition<super::missing::Action> { ActionCondition(Bag::default(), Phase) }
+    pub fn new() -> ActionCondition<Missing<super::required::Action>> { ActionCondition(Bag::default(), Phase) }
 }
 impl<R0> ActionCondition<R0> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> ActionCondition<Set> { self.0.set("Action", value.into_expr()); ActionCondition(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> ActionCondition<Set> { ActionCondition(put(self.0, "Action", value.into_expr()), Phase) }
 }
 impl Done for ActionCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition(Bag);
+#[must_use] pub struct Condition(Bag);
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionCondition`: `ActionCondition`. Update: in place.
-    pub fn action_condition(mut self, value: impl Arg<ActionCondition>) -> Self { self.0.set("ActionCondition", value.into_expr()); self }
+    pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value.into_expr())) }
     /// `LabelNameCondition`: `LabelNameCondition`. Update: in place.
-    pub fn label_name_condition(mut self, value: impl Arg<LabelNameCondition>) -> Self { self.0.set("LabelNameCondition", value.into_expr()); self }
+    pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch(Bag);
+#[must_use] pub struct FieldToMatch(Bag);
 impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JsonBody`: JSON. Update: in place.
-    pub fn json_body(mut self, value: impl Arg<Any>) -> Self { self.0.set("JsonBody", value.into_expr()); self }
+    pub fn json_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
     /// `Method`: JSON. Update: in place.
-    pub fn method(mut self, value: impl Arg<Any>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
     /// `QueryString`: JSON. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<Any>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
     /// `SingleHeader`: `SingleHeader`. Update: in place.
-    pub fn single_header(mut self, value: impl Arg<SingleHeader>) -> Self { self.0.set("SingleHeader", value.into_expr()); self }
+    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
     /// `UriPath`: JSON. Update: in place.
-    pub fn uri_path(mut self, value: impl Arg<Any>) -> Self { self.0.set("UriPath", value.into_expr()); self }
+    pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Filter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Filter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Filter<super::missing::Behavior, super::missing::Conditions, super::missing::Requirement> { Filter(Bag::default(), Phase) }
+    pub fn new() -> Filter<Missing<super::required::Behavior>, Missing<super::required::Conditions>, Missing<super::required::Requirement>> { Filter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Filter<R0, R1, R2> {
     /// `Behavior`: `Behavior`, required. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<Behavior>) -> Filter<Set, R1, R2> { self.0.set("Behavior", value.into_expr()); Filter(self.0, Phase) }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Filter<Set, R1, R2> { Filter(put(self.0, "Behavior", value.into_expr()), Phase) }
     /// `Conditions`: list of `Condition`, required. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<Condition>>) -> Filter<R0, Set, R2> { self.0.set("Conditions", value.into_expr()); Filter(self.0, Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Filter<R0, Set, R2> { Filter(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `Requirement`: `Requirement`, required. Update: in place.
-    pub fn requirement(mut self, value: impl Arg<Requirement>) -> Filter<R0, R1, Set> { self.0.set("Requirement", value.into_expr()); Filter(self.0, Phase) }
+    pub fn requirement(self, value: impl Arg<Requirement>) -> Filter<R0, R1, Set> { Filter(put(self.0, "Requirement", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonBody` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-jsonbody.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonBody<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JsonBody<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JsonBody {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JsonBody<super::missing::MatchPattern, super::missing::MatchScope> { JsonBody(Bag::default(), Phase) }
+    pub fn new() -> JsonBody<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>> { JsonBody(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonBody<R0, R1> {
     /// `InvalidFallbackBehavior`: text. Update: in place.
-    pub fn invalid_fallback_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("InvalidFallbackBehavior", value.into_expr()); self }
+    pub fn invalid_fallback_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value.into_expr()), Phase) }
     /// `MatchPattern`: `MatchPattern`, required. Update: in place.
-    pub fn match_pattern(mut self, value: impl Arg<MatchPattern>) -> JsonBody<Set, R1> { self.0.set("MatchPattern", value.into_expr()); JsonBody(self.0, Phase) }
+    pub fn match_pattern(self, value: impl Arg<MatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value.into_expr()), Phase) }
     /// `MatchScope`: text, required. Update: in place.
-    pub fn match_scope(mut self, value: impl Arg<str>) -> JsonBody<R0, Set> { self.0.set("MatchScope", value.into_expr()); JsonBody(self.0, Phase) }
+    pub fn match_scope(self, value: impl Arg<str>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value.into_expr()), Phase) }
 }
 impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelNameCondition` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-labelnamecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LabelNameCondition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LabelNameCondition<R0 = Set>(Bag, Phase<(R0,)>);
 impl LabelNameCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LabelNameCondition<super::missing::LabelName> { LabelNameCondition(Bag::default(), Phase) }
+    pub fn new() -> LabelNameCondition<Missing<super::required::LabelName>> { LabelNameCondition(Bag::default(), Phase) }
 }
 impl<R0> LabelNameCondition<R0> {
     /// `LabelName`: text, required. Update: in place.
-    pub fn label_name(mut self, value: impl Arg<str>) -> LabelNameCondition<Set> { self.0.set("LabelName", value.into_expr()); LabelNameCondition(self.0, Phase) }
+    pub fn label_name(self, value: impl Arg<str>) -> LabelNameCondition<Set> { LabelNameCondition(put(self.0, "LabelName", value.into_expr()), Phase) }
 }
 impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFilter` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-loggingfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LoggingFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LoggingFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingFilter<super::missing::DefaultBehavior, super::missing::Filters> { LoggingFilter(Bag::default(), Phase) }
+    pub fn new() -> LoggingFilter<Missing<super::required::DefaultBehavior>, Missing<super::required::Filters>> { LoggingFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> LoggingFilter<R0, R1> {
     /// `DefaultBehavior`: `DefaultBehavior`, required. Update: in place.
-    pub fn default_behavior(mut self, value: impl Arg<DefaultBehavior>) -> LoggingFilter<Set, R1> { self.0.set("DefaultBehavior", value.into_expr()); LoggingFilter(self.0, Phase) }
+    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> LoggingFilter<Set, R1> { LoggingFilter(put(self.0, "DefaultBehavior", value.into_expr()), Phase) }
     /// `Filters`: list of `Filter`, required. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<Filter>>) -> LoggingFilter<R0, Set> { self.0.set("Filters", value.into_expr()); LoggingFilter(self.0, Phase) }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> LoggingFilter<R0, Set> { LoggingFilter(put(self.0, "Filters", value.into_expr()), Phase) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchPattern` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-matchpattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchPattern(Bag);
+#[must_use] pub struct MatchPattern(Bag);
 impl MatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place.
-    pub fn all(mut self, value: impl Arg<Any>) -> Self { self.0.set("All", value.into_expr()); self }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
     /// `IncludedPaths`: list of text. Update: in place.
-    pub fn included_paths(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludedPaths", value.into_expr()); self }
+    pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value.into_expr())) }
 }
 impl Done for MatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeader` of `AWS::WAFv2::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-loggingconfiguration-singleheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleHeader<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingleHeader<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingleHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleHeader<super::missing::Name> { SingleHeader(Bag::default(), Phase) }
+    pub fn new() -> SingleHeader<Missing<super::required::Name>> { SingleHeader(Bag::default(), Phase) }
 }
 impl<R0> SingleHeader<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SingleHeader<Set> { self.0.set("Name", value.into_expr()); SingleHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -211,32 +211,32 @@ impl CfnRegexPatternSet {
     /// `AWS::WAFv2::RegexPatternSet`
     pub const TYPE: &'static str = "AWS::WAFv2::RegexPatternSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRegexPatternSetProps<R0, R1>) -> Self where CfnRegexPatternSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegexPatternSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRegexPatternSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFv2::RegexPatternSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-regexpatternset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegexPatternSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRegexPatternSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRegexPatternSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRegexPatternSetProps<missing::RegularExpressionList, missing::Scope> { CfnRegexPatternSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRegexPatternSetProps<Missing<required::RegularExpressionList>, Missing<required::Scope>> { CfnRegexPatternSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRegexPatternSetProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RegularExpressionList`: list of text, required. Update: in place.
-    pub fn regular_expression_list(mut self, value: impl Arg<Arr<str>>) -> CfnRegexPatternSetProps<Set, R1> { self.0.set("RegularExpressionList", value.into_expr()); CfnRegexPatternSetProps(self.0, Phase) }
+    pub fn regular_expression_list(self, value: impl Arg<Arr<str>>) -> CfnRegexPatternSetProps<Set, R1> { CfnRegexPatternSetProps(put(self.0, "RegularExpressionList", value.into_expr()), Phase) }
     /// `Scope`: `Scope`, required. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<regex_pattern_set::Scope>) -> CfnRegexPatternSetProps<R0, Set> { self.0.set("Scope", value.into_expr()); CfnRegexPatternSetProps(self.0, Phase) }
+    pub fn scope(self, value: impl Arg<regex_pattern_set::Scope>) -> CfnRegexPatternSetProps<R0, Set> { CfnRegexPatternSetProps(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRegexPatternSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFv2::RegexPatternSet`.
@@ -251,10 +251,10 @@ impl CfnRuleGroup {
     /// `AWS::WAFv2::RuleGroup`
     pub const TYPE: &'static str = "AWS::WAFv2::RuleGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRuleGroupProps<R0, R1, R2>) -> Self where CfnRuleGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -263,915 +263,915 @@ impl CfnRuleGroup {
 }
 impl Parent for CfnRuleGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-rulegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuleGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRuleGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRuleGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRuleGroupProps<missing::Capacity, missing::Scope, missing::VisibilityConfig> { CfnRuleGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRuleGroupProps<Missing<required::Capacity>, Missing<required::Scope>, Missing<required::VisibilityConfig>> { CfnRuleGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRuleGroupProps<R0, R1, R2> {
     /// `AvailableLabels`: list of `LabelSummary`. Update: in place.
-    pub fn available_labels(mut self, value: impl Arg<Arr<rule_group::LabelSummary>>) -> Self { self.0.set("AvailableLabels", value.into_expr()); self }
+    pub fn available_labels(self, value: impl Arg<Arr<rule_group::LabelSummary>>) -> Self { Self(put(self.0, "AvailableLabels", value.into_expr()), Phase) }
     /// `Capacity`: integer, required. Update: in place.
-    pub fn capacity(mut self, value: impl Arg<i64>) -> CfnRuleGroupProps<Set, R1, R2> { self.0.set("Capacity", value.into_expr()); CfnRuleGroupProps(self.0, Phase) }
+    pub fn capacity(self, value: impl Arg<i64>) -> CfnRuleGroupProps<Set, R1, R2> { CfnRuleGroupProps(put(self.0, "Capacity", value.into_expr()), Phase) }
     /// `ConsumedLabels`: list of `LabelSummary`. Update: in place.
-    pub fn consumed_labels(mut self, value: impl Arg<Arr<rule_group::LabelSummary>>) -> Self { self.0.set("ConsumedLabels", value.into_expr()); self }
+    pub fn consumed_labels(self, value: impl Arg<Arr<rule_group::LabelSummary>>) -> Self { Self(put(self.0, "ConsumedLabels", value.into_expr()), Phase) }
     /// `CustomResponseBodies`: map of `CustomResponseBody`. Update: in place.
-    pub fn custom_response_bodies(mut self, value: impl Arg<Dict<rule_group::CustomResponseBody>>) -> Self { self.0.set("CustomResponseBodies", value.into_expr()); self }
+    pub fn custom_response_bodies(self, value: impl Arg<Dict<rule_group::CustomResponseBody>>) -> Self { Self(put(self.0, "CustomResponseBodies", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MonetizationConfig`: `MonetizationConfig`. Update: in place.
-    pub fn monetization_config(mut self, value: impl Arg<rule_group::MonetizationConfig>) -> Self { self.0.set("MonetizationConfig", value.into_expr()); self }
+    pub fn monetization_config(self, value: impl Arg<rule_group::MonetizationConfig>) -> Self { Self(put(self.0, "MonetizationConfig", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Rules`: list of `Rule`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<rule_group::Rule>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<rule_group::Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `Scope`: `Scope`, required. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<rule_group::Scope>) -> CfnRuleGroupProps<R0, Set, R2> { self.0.set("Scope", value.into_expr()); CfnRuleGroupProps(self.0, Phase) }
+    pub fn scope(self, value: impl Arg<rule_group::Scope>) -> CfnRuleGroupProps<R0, Set, R2> { CfnRuleGroupProps(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place.
-    pub fn visibility_config(mut self, value: impl Arg<rule_group::VisibilityConfig>) -> CfnRuleGroupProps<R0, R1, Set> { self.0.set("VisibilityConfig", value.into_expr()); CfnRuleGroupProps(self.0, Phase) }
+    pub fn visibility_config(self, value: impl Arg<rule_group::VisibilityConfig>) -> CfnRuleGroupProps<R0, R1, Set> { CfnRuleGroupProps(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFv2::RuleGroup`.
 pub mod rule_group {
 use crate::cfn::support::*;
 /// The property type `Allow` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-allow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Allow(Bag);
+#[must_use] pub struct Allow(Bag);
 impl Allow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
-    pub fn custom_request_handling(mut self, value: impl Arg<CustomRequestHandling>) -> Self { self.0.set("CustomRequestHandling", value.into_expr()); self }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for Allow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AndStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-andstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AndStatement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AndStatement<R0 = Set>(Bag, Phase<(R0,)>);
 impl AndStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AndStatement<super::missing::Statements> { AndStatement(Bag::default(), Phase) }
+    pub fn new() -> AndStatement<Missing<super::required::Statements>> { AndStatement(Bag::default(), Phase) }
 }
 impl<R0> AndStatement<R0> {
     /// `Statements`: list of `Statement`, required. Update: in place.
-    pub fn statements(mut self, value: impl Arg<Arr<Statement>>) -> AndStatement<Set> { self.0.set("Statements", value.into_expr()); AndStatement(self.0, Phase) }
+    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> AndStatement<Set> { AndStatement(put(self.0, "Statements", value.into_expr()), Phase) }
 }
 impl Done for AndStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AsnMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-asnmatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AsnMatchStatement(Bag);
+#[must_use] pub struct AsnMatchStatement(Bag);
 impl AsnMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AsnList`: list of integer. Update: in place.
-    pub fn asn_list(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("AsnList", value.into_expr()); self }
+    pub fn asn_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AsnList", value.into_expr())) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
-    pub fn forwarded_ip_config(mut self, value: impl Arg<ForwardedIPConfiguration>) -> Self { self.0.set("ForwardedIPConfig", value.into_expr()); self }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
 }
 impl Done for AsnMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Block` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-block.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Block(Bag);
+#[must_use] pub struct Block(Bag);
 impl Block {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomResponse`: `CustomResponse`. Update: in place.
-    pub fn custom_response(mut self, value: impl Arg<CustomResponse>) -> Self { self.0.set("CustomResponse", value.into_expr()); self }
+    pub fn custom_response(self, value: impl Arg<CustomResponse>) -> Self { Self(put(self.0, "CustomResponse", value.into_expr())) }
 }
 impl Done for Block { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Body` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-body.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Body(Bag);
+#[must_use] pub struct Body(Bag);
 impl Body {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OversizeHandling`: `OversizeHandling`. Update: in place.
-    pub fn oversize_handling(mut self, value: impl Arg<OversizeHandling>) -> Self { self.0.set("OversizeHandling", value.into_expr()); self }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr())) }
 }
 impl Done for Body { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ByteMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-bytematchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ByteMatchStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ByteMatchStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ByteMatchStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ByteMatchStatement<super::missing::FieldToMatch, super::missing::PositionalConstraint, super::missing::TextTransformations> { ByteMatchStatement(Bag::default(), Phase) }
+    pub fn new() -> ByteMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::PositionalConstraint>, Missing<super::required::TextTransformations>> { ByteMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ByteMatchStatement<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> ByteMatchStatement<Set, R1, R2> { self.0.set("FieldToMatch", value.into_expr()); ByteMatchStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchStatement<Set, R1, R2> { ByteMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PositionalConstraint`: `PositionalConstraint`, required. Update: in place.
-    pub fn positional_constraint(mut self, value: impl Arg<PositionalConstraint>) -> ByteMatchStatement<R0, Set, R2> { self.0.set("PositionalConstraint", value.into_expr()); ByteMatchStatement(self.0, Phase) }
+    pub fn positional_constraint(self, value: impl Arg<PositionalConstraint>) -> ByteMatchStatement<R0, Set, R2> { ByteMatchStatement(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `SearchString`: text. Update: in place.
-    pub fn search_string(mut self, value: impl Arg<str>) -> Self { self.0.set("SearchString", value.into_expr()); self }
+    pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value.into_expr()), Phase) }
     /// `SearchStringBase64`: text. Update: in place.
-    pub fn search_string_base64(mut self, value: impl Arg<str>) -> Self { self.0.set("SearchStringBase64", value.into_expr()); self }
+    pub fn search_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchStringBase64", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> ByteMatchStatement<R0, R1, Set> { self.0.set("TextTransformations", value.into_expr()); ByteMatchStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> ByteMatchStatement<R0, R1, Set> { ByteMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for ByteMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Captcha` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-captcha.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Captcha(Bag);
+#[must_use] pub struct Captcha(Bag);
 impl Captcha {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
-    pub fn custom_request_handling(mut self, value: impl Arg<CustomRequestHandling>) -> Self { self.0.set("CustomRequestHandling", value.into_expr()); self }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for Captcha { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptchaConfig` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-captchaconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaptchaConfig(Bag);
+#[must_use] pub struct CaptchaConfig(Bag);
 impl CaptchaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place.
-    pub fn immunity_time_property(mut self, value: impl Arg<ImmunityTimeProperty>) -> Self { self.0.set("ImmunityTimeProperty", value.into_expr()); self }
+    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
 }
 impl Done for CaptchaConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Challenge` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-challenge.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Challenge(Bag);
+#[must_use] pub struct Challenge(Bag);
 impl Challenge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
-    pub fn custom_request_handling(mut self, value: impl Arg<CustomRequestHandling>) -> Self { self.0.set("CustomRequestHandling", value.into_expr()); self }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for Challenge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChallengeConfig` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-challengeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChallengeConfig(Bag);
+#[must_use] pub struct ChallengeConfig(Bag);
 impl ChallengeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place.
-    pub fn immunity_time_property(mut self, value: impl Arg<ImmunityTimeProperty>) -> Self { self.0.set("ImmunityTimeProperty", value.into_expr()); self }
+    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
 }
 impl Done for ChallengeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookieMatchPattern` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookiematchpattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CookieMatchPattern(Bag);
+#[must_use] pub struct CookieMatchPattern(Bag);
 impl CookieMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place.
-    pub fn all(mut self, value: impl Arg<Any>) -> Self { self.0.set("All", value.into_expr()); self }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
     /// `ExcludedCookies`: list of text. Update: in place.
-    pub fn excluded_cookies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedCookies", value.into_expr()); self }
+    pub fn excluded_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedCookies", value.into_expr())) }
     /// `IncludedCookies`: list of text. Update: in place.
-    pub fn included_cookies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludedCookies", value.into_expr()); self }
+    pub fn included_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedCookies", value.into_expr())) }
 }
 impl Done for CookieMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Cookies` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cookies.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Cookies<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Cookies<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Cookies {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Cookies<super::missing::MatchPattern, super::missing::MatchScope, super::missing::OversizeHandling> { Cookies(Bag::default(), Phase) }
+    pub fn new() -> Cookies<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>, Missing<super::required::OversizeHandling>> { Cookies(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Cookies<R0, R1, R2> {
     /// `MatchPattern`: `CookieMatchPattern`, required. Update: in place.
-    pub fn match_pattern(mut self, value: impl Arg<CookieMatchPattern>) -> Cookies<Set, R1, R2> { self.0.set("MatchPattern", value.into_expr()); Cookies(self.0, Phase) }
+    pub fn match_pattern(self, value: impl Arg<CookieMatchPattern>) -> Cookies<Set, R1, R2> { Cookies(put(self.0, "MatchPattern", value.into_expr()), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place.
-    pub fn match_scope(mut self, value: impl Arg<MatchScope>) -> Cookies<R0, Set, R2> { self.0.set("MatchScope", value.into_expr()); Cookies(self.0, Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Cookies<R0, Set, R2> { Cookies(put(self.0, "MatchScope", value.into_expr()), Phase) }
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
-    pub fn oversize_handling(mut self, value: impl Arg<OversizeHandling>) -> Cookies<R0, R1, Set> { self.0.set("OversizeHandling", value.into_expr()); Cookies(self.0, Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Cookies<R0, R1, Set> { Cookies(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Count` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-count.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Count(Bag);
+#[must_use] pub struct Count(Bag);
 impl Count {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
-    pub fn custom_request_handling(mut self, value: impl Arg<CustomRequestHandling>) -> Self { self.0.set("CustomRequestHandling", value.into_expr()); self }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for Count { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CryptoConfig` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-cryptoconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CryptoConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CryptoConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CryptoConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CryptoConfig<super::missing::PaymentNetworks> { CryptoConfig(Bag::default(), Phase) }
+    pub fn new() -> CryptoConfig<Missing<super::required::PaymentNetworks>> { CryptoConfig(Bag::default(), Phase) }
 }
 impl<R0> CryptoConfig<R0> {
     /// `PaymentNetworks`: list of `PaymentNetwork`, required. Update: in place.
-    pub fn payment_networks(mut self, value: impl Arg<Arr<PaymentNetwork>>) -> CryptoConfig<Set> { self.0.set("PaymentNetworks", value.into_expr()); CryptoConfig(self.0, Phase) }
+    pub fn payment_networks(self, value: impl Arg<Arr<PaymentNetwork>>) -> CryptoConfig<Set> { CryptoConfig(put(self.0, "PaymentNetworks", value.into_expr()), Phase) }
 }
 impl Done for CryptoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomHTTPHeader` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customhttpheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomHTTPHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomHTTPHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomHTTPHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomHTTPHeader<super::missing::Name, super::missing::Value> { CustomHTTPHeader(Bag::default(), Phase) }
+    pub fn new() -> CustomHTTPHeader<Missing<super::required::Name>, Missing<super::required::Value>> { CustomHTTPHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomHTTPHeader<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CustomHTTPHeader<Set, R1> { self.0.set("Name", value.into_expr()); CustomHTTPHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CustomHTTPHeader<Set, R1> { CustomHTTPHeader(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> CustomHTTPHeader<R0, Set> { self.0.set("Value", value.into_expr()); CustomHTTPHeader(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomHTTPHeader<R0, Set> { CustomHTTPHeader(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomHTTPHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomRequestHandling` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customrequesthandling.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomRequestHandling<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomRequestHandling<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomRequestHandling {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomRequestHandling<super::missing::InsertHeaders> { CustomRequestHandling(Bag::default(), Phase) }
+    pub fn new() -> CustomRequestHandling<Missing<super::required::InsertHeaders>> { CustomRequestHandling(Bag::default(), Phase) }
 }
 impl<R0> CustomRequestHandling<R0> {
     /// `InsertHeaders`: list of `CustomHTTPHeader`, required. Update: in place.
-    pub fn insert_headers(mut self, value: impl Arg<Arr<CustomHTTPHeader>>) -> CustomRequestHandling<Set> { self.0.set("InsertHeaders", value.into_expr()); CustomRequestHandling(self.0, Phase) }
+    pub fn insert_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> CustomRequestHandling<Set> { CustomRequestHandling(put(self.0, "InsertHeaders", value.into_expr()), Phase) }
 }
 impl Done for CustomRequestHandling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomResponse` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomResponse<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomResponse<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomResponse {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomResponse<super::missing::ResponseCode> { CustomResponse(Bag::default(), Phase) }
+    pub fn new() -> CustomResponse<Missing<super::required::ResponseCode>> { CustomResponse(Bag::default(), Phase) }
 }
 impl<R0> CustomResponse<R0> {
     /// `CustomResponseBodyKey`: text. Update: in place.
-    pub fn custom_response_body_key(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomResponseBodyKey", value.into_expr()); self }
+    pub fn custom_response_body_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomResponseBodyKey", value.into_expr()), Phase) }
     /// `ResponseCode`: integer, required. Update: in place.
-    pub fn response_code(mut self, value: impl Arg<i64>) -> CustomResponse<Set> { self.0.set("ResponseCode", value.into_expr()); CustomResponse(self.0, Phase) }
+    pub fn response_code(self, value: impl Arg<i64>) -> CustomResponse<Set> { CustomResponse(put(self.0, "ResponseCode", value.into_expr()), Phase) }
     /// `ResponseHeaders`: list of `CustomHTTPHeader`. Update: in place.
-    pub fn response_headers(mut self, value: impl Arg<Arr<CustomHTTPHeader>>) -> Self { self.0.set("ResponseHeaders", value.into_expr()); self }
+    pub fn response_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> Self { Self(put(self.0, "ResponseHeaders", value.into_expr()), Phase) }
 }
 impl Done for CustomResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomResponseBody` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-customresponsebody.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomResponseBody<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomResponseBody<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomResponseBody {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomResponseBody<super::missing::Content, super::missing::ContentType> { CustomResponseBody(Bag::default(), Phase) }
+    pub fn new() -> CustomResponseBody<Missing<super::required::Content>, Missing<super::required::ContentType>> { CustomResponseBody(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomResponseBody<R0, R1> {
     /// `Content`: text, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> CustomResponseBody<Set, R1> { self.0.set("Content", value.into_expr()); CustomResponseBody(self.0, Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CustomResponseBody<Set, R1> { CustomResponseBody(put(self.0, "Content", value.into_expr()), Phase) }
     /// `ContentType`: `ContentType`, required. Update: in place.
-    pub fn content_type(mut self, value: impl Arg<ContentType>) -> CustomResponseBody<R0, Set> { self.0.set("ContentType", value.into_expr()); CustomResponseBody(self.0, Phase) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> CustomResponseBody<R0, Set> { CustomResponseBody(put(self.0, "ContentType", value.into_expr()), Phase) }
 }
 impl Done for CustomResponseBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch(Bag);
+#[must_use] pub struct FieldToMatch(Bag);
 impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllQueryArguments`: JSON. Update: in place.
-    pub fn all_query_arguments(mut self, value: impl Arg<Any>) -> Self { self.0.set("AllQueryArguments", value.into_expr()); self }
+    pub fn all_query_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllQueryArguments", value.into_expr())) }
     /// `Body`: `Body`. Update: in place.
-    pub fn body(mut self, value: impl Arg<Body>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<Body>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `Cookies`: `Cookies`. Update: in place.
-    pub fn cookies(mut self, value: impl Arg<Cookies>) -> Self { self.0.set("Cookies", value.into_expr()); self }
+    pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value.into_expr())) }
     /// `HeaderOrder`: `HeaderOrder`. Update: in place.
-    pub fn header_order(mut self, value: impl Arg<HeaderOrder>) -> Self { self.0.set("HeaderOrder", value.into_expr()); self }
+    pub fn header_order(self, value: impl Arg<HeaderOrder>) -> Self { Self(put(self.0, "HeaderOrder", value.into_expr())) }
     /// `Headers`: `Headers`. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Headers>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Headers>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
     /// `JA3Fingerprint`: `JA3Fingerprint`. Update: in place.
-    pub fn ja3_fingerprint(mut self, value: impl Arg<JA3Fingerprint>) -> Self { self.0.set("JA3Fingerprint", value.into_expr()); self }
+    pub fn ja3_fingerprint(self, value: impl Arg<JA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
     /// `JA4Fingerprint`: `JA4Fingerprint`. Update: in place.
-    pub fn ja4_fingerprint(mut self, value: impl Arg<JA4Fingerprint>) -> Self { self.0.set("JA4Fingerprint", value.into_expr()); self }
+    pub fn ja4_fingerprint(self, value: impl Arg<JA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
     /// `JsonBody`: `JsonBody`. Update: in place.
-    pub fn json_body(mut self, value: impl Arg<JsonBody>) -> Self { self.0.set("JsonBody", value.into_expr()); self }
+    pub fn json_body(self, value: impl Arg<JsonBody>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
     /// `Method`: JSON. Update: in place.
-    pub fn method(mut self, value: impl Arg<Any>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
     /// `QueryString`: JSON. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<Any>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
     /// `SingleHeader`: `SingleHeader`. Update: in place.
-    pub fn single_header(mut self, value: impl Arg<SingleHeader>) -> Self { self.0.set("SingleHeader", value.into_expr()); self }
+    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
     /// `SingleQueryArgument`: `SingleQueryArgument`. Update: in place.
-    pub fn single_query_argument(mut self, value: impl Arg<SingleQueryArgument>) -> Self { self.0.set("SingleQueryArgument", value.into_expr()); self }
+    pub fn single_query_argument(self, value: impl Arg<SingleQueryArgument>) -> Self { Self(put(self.0, "SingleQueryArgument", value.into_expr())) }
     /// `UriFragment`: `UriFragment`. Update: in place.
-    pub fn uri_fragment(mut self, value: impl Arg<UriFragment>) -> Self { self.0.set("UriFragment", value.into_expr()); self }
+    pub fn uri_fragment(self, value: impl Arg<UriFragment>) -> Self { Self(put(self.0, "UriFragment", value.into_expr())) }
     /// `UriPath`: JSON. Update: in place.
-    pub fn uri_path(mut self, value: impl Arg<Any>) -> Self { self.0.set("UriPath", value.into_expr()); self }
+    pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForwardedIPConfiguration` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-forwardedipconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ForwardedIPConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ForwardedIPConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ForwardedIPConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ForwardedIPConfiguration<super::missing::FallbackBehavior, super::missing::HeaderName> { ForwardedIPConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ForwardedIPConfiguration<Missing<super::required::FallbackBehavior>, Missing<super::required::HeaderName>> { ForwardedIPConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ForwardedIPConfiguration<R0, R1> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> ForwardedIPConfiguration<Set, R1> { self.0.set("FallbackBehavior", value.into_expr()); ForwardedIPConfiguration(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> ForwardedIPConfiguration<Set, R1> { ForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
     /// `HeaderName`: text, required. Update: in place.
-    pub fn header_name(mut self, value: impl Arg<str>) -> ForwardedIPConfiguration<R0, Set> { self.0.set("HeaderName", value.into_expr()); ForwardedIPConfiguration(self.0, Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> ForwardedIPConfiguration<R0, Set> { ForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
 }
 impl Done for ForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-geomatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeoMatchStatement(Bag);
+#[must_use] pub struct GeoMatchStatement(Bag);
 impl GeoMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CountryCodes`: list of text. Update: in place.
-    pub fn country_codes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CountryCodes", value.into_expr()); self }
+    pub fn country_codes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CountryCodes", value.into_expr())) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
-    pub fn forwarded_ip_config(mut self, value: impl Arg<ForwardedIPConfiguration>) -> Self { self.0.set("ForwardedIPConfig", value.into_expr()); self }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
 }
 impl Done for GeoMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderMatchPattern` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headermatchpattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeaderMatchPattern(Bag);
+#[must_use] pub struct HeaderMatchPattern(Bag);
 impl HeaderMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place.
-    pub fn all(mut self, value: impl Arg<Any>) -> Self { self.0.set("All", value.into_expr()); self }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
     /// `ExcludedHeaders`: list of text. Update: in place.
-    pub fn excluded_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedHeaders", value.into_expr()); self }
+    pub fn excluded_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedHeaders", value.into_expr())) }
     /// `IncludedHeaders`: list of text. Update: in place.
-    pub fn included_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludedHeaders", value.into_expr()); self }
+    pub fn included_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedHeaders", value.into_expr())) }
 }
 impl Done for HeaderMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderOrder` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headerorder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeaderOrder<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HeaderOrder<R0 = Set>(Bag, Phase<(R0,)>);
 impl HeaderOrder {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HeaderOrder<super::missing::OversizeHandling> { HeaderOrder(Bag::default(), Phase) }
+    pub fn new() -> HeaderOrder<Missing<super::required::OversizeHandling>> { HeaderOrder(Bag::default(), Phase) }
 }
 impl<R0> HeaderOrder<R0> {
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
-    pub fn oversize_handling(mut self, value: impl Arg<OversizeHandling>) -> HeaderOrder<Set> { self.0.set("OversizeHandling", value.into_expr()); HeaderOrder(self.0, Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> HeaderOrder<Set> { HeaderOrder(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for HeaderOrder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Headers` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-headers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Headers<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Headers<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Headers {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Headers<super::missing::MatchPattern, super::missing::MatchScope, super::missing::OversizeHandling> { Headers(Bag::default(), Phase) }
+    pub fn new() -> Headers<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>, Missing<super::required::OversizeHandling>> { Headers(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Headers<R0, R1, R2> {
     /// `MatchPattern`: `HeaderMatchPattern`, required. Update: in place.
-    pub fn match_pattern(mut self, value: impl Arg<HeaderMatchPattern>) -> Headers<Set, R1, R2> { self.0.set("MatchPattern", value.into_expr()); Headers(self.0, Phase) }
+    pub fn match_pattern(self, value: impl Arg<HeaderMatchPattern>) -> Headers<Set, R1, R2> { Headers(put(self.0, "MatchPattern", value.into_expr()), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place.
-    pub fn match_scope(mut self, value: impl Arg<MatchScope>) -> Headers<R0, Set, R2> { self.0.set("MatchScope", value.into_expr()); Headers(self.0, Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Headers<R0, Set, R2> { Headers(put(self.0, "MatchScope", value.into_expr()), Phase) }
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
-    pub fn oversize_handling(mut self, value: impl Arg<OversizeHandling>) -> Headers<R0, R1, Set> { self.0.set("OversizeHandling", value.into_expr()); Headers(self.0, Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Headers<R0, R1, Set> { Headers(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for Headers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSetForwardedIPConfiguration` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetforwardedipconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IPSetForwardedIPConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IPSetForwardedIPConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IPSetForwardedIPConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IPSetForwardedIPConfiguration<super::missing::FallbackBehavior, super::missing::HeaderName, super::missing::Position> { IPSetForwardedIPConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IPSetForwardedIPConfiguration<Missing<super::required::FallbackBehavior>, Missing<super::required::HeaderName>, Missing<super::required::Position>> { IPSetForwardedIPConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IPSetForwardedIPConfiguration<R0, R1, R2> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> IPSetForwardedIPConfiguration<Set, R1, R2> { self.0.set("FallbackBehavior", value.into_expr()); IPSetForwardedIPConfiguration(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> IPSetForwardedIPConfiguration<Set, R1, R2> { IPSetForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
     /// `HeaderName`: text, required. Update: in place.
-    pub fn header_name(mut self, value: impl Arg<str>) -> IPSetForwardedIPConfiguration<R0, Set, R2> { self.0.set("HeaderName", value.into_expr()); IPSetForwardedIPConfiguration(self.0, Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> IPSetForwardedIPConfiguration<R0, Set, R2> { IPSetForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
     /// `Position`: `Position`, required. Update: in place.
-    pub fn position(mut self, value: impl Arg<Position>) -> IPSetForwardedIPConfiguration<R0, R1, Set> { self.0.set("Position", value.into_expr()); IPSetForwardedIPConfiguration(self.0, Phase) }
+    pub fn position(self, value: impl Arg<Position>) -> IPSetForwardedIPConfiguration<R0, R1, Set> { IPSetForwardedIPConfiguration(put(self.0, "Position", value.into_expr()), Phase) }
 }
 impl Done for IPSetForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSetReferenceStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ipsetreferencestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IPSetReferenceStatement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IPSetReferenceStatement<R0 = Set>(Bag, Phase<(R0,)>);
 impl IPSetReferenceStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IPSetReferenceStatement<super::missing::Arn> { IPSetReferenceStatement(Bag::default(), Phase) }
+    pub fn new() -> IPSetReferenceStatement<Missing<super::required::Arn>> { IPSetReferenceStatement(Bag::default(), Phase) }
 }
 impl<R0> IPSetReferenceStatement<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> IPSetReferenceStatement<Set> { self.0.set("Arn", value.into_expr()); IPSetReferenceStatement(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> IPSetReferenceStatement<Set> { IPSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `IPSetForwardedIPConfig`: `IPSetForwardedIPConfiguration`. Update: in place.
-    pub fn ip_set_forwarded_ip_config(mut self, value: impl Arg<IPSetForwardedIPConfiguration>) -> Self { self.0.set("IPSetForwardedIPConfig", value.into_expr()); self }
+    pub fn ip_set_forwarded_ip_config(self, value: impl Arg<IPSetForwardedIPConfiguration>) -> Self { Self(put(self.0, "IPSetForwardedIPConfig", value.into_expr()), Phase) }
 }
 impl Done for IPSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImmunityTimeProperty` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-immunitytimeproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImmunityTimeProperty<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ImmunityTimeProperty<R0 = Set>(Bag, Phase<(R0,)>);
 impl ImmunityTimeProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImmunityTimeProperty<super::missing::ImmunityTime> { ImmunityTimeProperty(Bag::default(), Phase) }
+    pub fn new() -> ImmunityTimeProperty<Missing<super::required::ImmunityTime>> { ImmunityTimeProperty(Bag::default(), Phase) }
 }
 impl<R0> ImmunityTimeProperty<R0> {
     /// `ImmunityTime`: integer, required. Update: in place.
-    pub fn immunity_time(mut self, value: impl Arg<i64>) -> ImmunityTimeProperty<Set> { self.0.set("ImmunityTime", value.into_expr()); ImmunityTimeProperty(self.0, Phase) }
+    pub fn immunity_time(self, value: impl Arg<i64>) -> ImmunityTimeProperty<Set> { ImmunityTimeProperty(put(self.0, "ImmunityTime", value.into_expr()), Phase) }
 }
 impl Done for ImmunityTimeProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JA3Fingerprint` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ja3fingerprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JA3Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JA3Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
 impl JA3Fingerprint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JA3Fingerprint<super::missing::FallbackBehavior> { JA3Fingerprint(Bag::default(), Phase) }
+    pub fn new() -> JA3Fingerprint<Missing<super::required::FallbackBehavior>> { JA3Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> JA3Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> JA3Fingerprint<Set> { self.0.set("FallbackBehavior", value.into_expr()); JA3Fingerprint(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA3Fingerprint<Set> { JA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for JA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JA4Fingerprint` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ja4fingerprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JA4Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JA4Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
 impl JA4Fingerprint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JA4Fingerprint<super::missing::FallbackBehavior> { JA4Fingerprint(Bag::default(), Phase) }
+    pub fn new() -> JA4Fingerprint<Missing<super::required::FallbackBehavior>> { JA4Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> JA4Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> JA4Fingerprint<Set> { self.0.set("FallbackBehavior", value.into_expr()); JA4Fingerprint(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA4Fingerprint<Set> { JA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for JA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonBody` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonbody.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonBody<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JsonBody<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JsonBody {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JsonBody<super::missing::MatchPattern, super::missing::MatchScope> { JsonBody(Bag::default(), Phase) }
+    pub fn new() -> JsonBody<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>> { JsonBody(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonBody<R0, R1> {
     /// `InvalidFallbackBehavior`: `InvalidFallbackBehavior`. Update: in place.
-    pub fn invalid_fallback_behavior(mut self, value: impl Arg<InvalidFallbackBehavior>) -> Self { self.0.set("InvalidFallbackBehavior", value.into_expr()); self }
+    pub fn invalid_fallback_behavior(self, value: impl Arg<InvalidFallbackBehavior>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value.into_expr()), Phase) }
     /// `MatchPattern`: `JsonMatchPattern`, required. Update: in place.
-    pub fn match_pattern(mut self, value: impl Arg<JsonMatchPattern>) -> JsonBody<Set, R1> { self.0.set("MatchPattern", value.into_expr()); JsonBody(self.0, Phase) }
+    pub fn match_pattern(self, value: impl Arg<JsonMatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value.into_expr()), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place.
-    pub fn match_scope(mut self, value: impl Arg<MatchScope>) -> JsonBody<R0, Set> { self.0.set("MatchScope", value.into_expr()); JsonBody(self.0, Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value.into_expr()), Phase) }
     /// `OversizeHandling`: `OversizeHandling`. Update: in place.
-    pub fn oversize_handling(mut self, value: impl Arg<OversizeHandling>) -> Self { self.0.set("OversizeHandling", value.into_expr()); self }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonMatchPattern` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-jsonmatchpattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonMatchPattern(Bag);
+#[must_use] pub struct JsonMatchPattern(Bag);
 impl JsonMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place.
-    pub fn all(mut self, value: impl Arg<Any>) -> Self { self.0.set("All", value.into_expr()); self }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
     /// `IncludedPaths`: list of text. Update: in place.
-    pub fn included_paths(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludedPaths", value.into_expr()); self }
+    pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value.into_expr())) }
 }
 impl Done for JsonMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-label.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Label<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Label<R0 = Set>(Bag, Phase<(R0,)>);
 impl Label {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Label<super::missing::Name> { Label(Bag::default(), Phase) }
+    pub fn new() -> Label<Missing<super::required::Name>> { Label(Bag::default(), Phase) }
 }
 impl<R0> Label<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Label<Set> { self.0.set("Name", value.into_expr()); Label(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Label<Set> { Label(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-labelmatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LabelMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LabelMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LabelMatchStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LabelMatchStatement<super::missing::Key, super::missing::Scope> { LabelMatchStatement(Bag::default(), Phase) }
+    pub fn new() -> LabelMatchStatement<Missing<super::required::Key>, Missing<super::required::Scope>> { LabelMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> LabelMatchStatement<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> LabelMatchStatement<Set, R1> { self.0.set("Key", value.into_expr()); LabelMatchStatement(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> LabelMatchStatement<Set, R1> { LabelMatchStatement(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Scope`: `LabelMatchStatementScope`, required. Update: in place.
-    pub fn scope(mut self, value: impl Arg<LabelMatchStatementScope>) -> LabelMatchStatement<R0, Set> { self.0.set("Scope", value.into_expr()); LabelMatchStatement(self.0, Phase) }
+    pub fn scope(self, value: impl Arg<LabelMatchStatementScope>) -> LabelMatchStatement<R0, Set> { LabelMatchStatement(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for LabelMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelSummary` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-labelsummary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LabelSummary(Bag);
+#[must_use] pub struct LabelSummary(Bag);
 impl LabelSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for LabelSummary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonetizationConfig` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-monetizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonetizationConfig(Bag);
+#[must_use] pub struct MonetizationConfig(Bag);
 impl MonetizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CryptoConfig`: `CryptoConfig`. Update: in place.
-    pub fn crypto_config(mut self, value: impl Arg<CryptoConfig>) -> Self { self.0.set("CryptoConfig", value.into_expr()); self }
+    pub fn crypto_config(self, value: impl Arg<CryptoConfig>) -> Self { Self(put(self.0, "CryptoConfig", value.into_expr())) }
     /// `CurrencyMode`: `CurrencyMode`. Update: in place.
-    pub fn currency_mode(mut self, value: impl Arg<CurrencyMode>) -> Self { self.0.set("CurrencyMode", value.into_expr()); self }
+    pub fn currency_mode(self, value: impl Arg<CurrencyMode>) -> Self { Self(put(self.0, "CurrencyMode", value.into_expr())) }
 }
 impl Done for MonetizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonetizeAction` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-monetizeaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonetizeAction(Bag);
+#[must_use] pub struct MonetizeAction(Bag);
 impl MonetizeAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PriceMultiplier`: text. Update: in place.
-    pub fn price_multiplier(mut self, value: impl Arg<str>) -> Self { self.0.set("PriceMultiplier", value.into_expr()); self }
+    pub fn price_multiplier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceMultiplier", value.into_expr())) }
 }
 impl Done for MonetizeAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-notstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotStatement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NotStatement<R0 = Set>(Bag, Phase<(R0,)>);
 impl NotStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotStatement<super::missing::Statement> { NotStatement(Bag::default(), Phase) }
+    pub fn new() -> NotStatement<Missing<super::required::Statement>> { NotStatement(Bag::default(), Phase) }
 }
 impl<R0> NotStatement<R0> {
     /// `Statement`: `Statement`, required. Update: in place.
-    pub fn statement(mut self, value: impl Arg<Statement>) -> NotStatement<Set> { self.0.set("Statement", value.into_expr()); NotStatement(self.0, Phase) }
+    pub fn statement(self, value: impl Arg<Statement>) -> NotStatement<Set> { NotStatement(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for NotStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-orstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrStatement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OrStatement<R0 = Set>(Bag, Phase<(R0,)>);
 impl OrStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OrStatement<super::missing::Statements> { OrStatement(Bag::default(), Phase) }
+    pub fn new() -> OrStatement<Missing<super::required::Statements>> { OrStatement(Bag::default(), Phase) }
 }
 impl<R0> OrStatement<R0> {
     /// `Statements`: list of `Statement`, required. Update: in place.
-    pub fn statements(mut self, value: impl Arg<Arr<Statement>>) -> OrStatement<Set> { self.0.set("Statements", value.into_expr()); OrStatement(self.0, Phase) }
+    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> OrStatement<Set> { OrStatement(put(self.0, "Statements", value.into_expr()), Phase) }
 }
 impl Done for OrStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentNetwork` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-paymentnetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PaymentNetwork<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PaymentNetwork<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PaymentNetwork {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PaymentNetwork<super::missing::Chain, super::missing::Prices, super::missing::WalletAddress> { PaymentNetwork(Bag::default(), Phase) }
+    pub fn new() -> PaymentNetwork<Missing<super::required::Chain>, Missing<super::required::Prices>, Missing<super::required::WalletAddress>> { PaymentNetwork(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PaymentNetwork<R0, R1, R2> {
     /// `Chain`: `Chain`, required. Update: in place.
-    pub fn chain(mut self, value: impl Arg<Chain>) -> PaymentNetwork<Set, R1, R2> { self.0.set("Chain", value.into_expr()); PaymentNetwork(self.0, Phase) }
+    pub fn chain(self, value: impl Arg<Chain>) -> PaymentNetwork<Set, R1, R2> { PaymentNetwork(put(self.0, "Chain", value.into_expr()), Phase) }
     /// `Prices`: list of `Price`, required. Update: in place.
-    pub fn prices(mut self, value: impl Arg<Arr<Price>>) -> PaymentNetwork<R0, Set, R2> { self.0.set("Prices", value.into_expr()); PaymentNetwork(self.0, Phase) }
+    pub fn prices(self, value: impl Arg<Arr<Price>>) -> PaymentNetwork<R0, Set, R2> { PaymentNetwork(put(self.0, "Prices", value.into_expr()), Phase) }
     /// `WalletAddress`: text, required. Update: in place.
-    pub fn wallet_address(mut self, value: impl Arg<str>) -> PaymentNetwork<R0, R1, Set> { self.0.set("WalletAddress", value.into_expr()); PaymentNetwork(self.0, Phase) }
+    pub fn wallet_address(self, value: impl Arg<str>) -> PaymentNetwork<R0, R1, Set> { PaymentNetwork(put(self.0, "WalletAddress", value.into_expr()), Phase) }
 }
 impl Done for PaymentNetwork { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreParseTextTransformation` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-preparsetexttransformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PreParseTextTransformation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PreParseTextTransformation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PreParseTextTransformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PreParseTextTransformation<super::missing::Priority, super::missing::Type> { PreParseTextTransformation(Bag::default(), Phase) }
+    pub fn new() -> PreParseTextTransformation<Missing<super::required::Priority>, Missing<super::required::Type>> { PreParseTextTransformation(Bag::default(), Phase) }
 }
 impl<R0, R1> PreParseTextTransformation<R0, R1> {
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> PreParseTextTransformation<Set, R1> { self.0.set("Priority", value.into_expr()); PreParseTextTransformation(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> PreParseTextTransformation<Set, R1> { PreParseTextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> PreParseTextTransformation<R0, Set> { self.0.set("Type", value.into_expr()); PreParseTextTransformation(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PreParseTextTransformation<R0, Set> { PreParseTextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PreParseTextTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Price` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-price.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Price<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Price<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Price {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Price<super::missing::Amount, super::missing::Currency> { Price(Bag::default(), Phase) }
+    pub fn new() -> Price<Missing<super::required::Amount>, Missing<super::required::Currency>> { Price(Bag::default(), Phase) }
 }
 impl<R0, R1> Price<R0, R1> {
     /// `Amount`: text, required. Update: in place.
-    pub fn amount(mut self, value: impl Arg<str>) -> Price<Set, R1> { self.0.set("Amount", value.into_expr()); Price(self.0, Phase) }
+    pub fn amount(self, value: impl Arg<str>) -> Price<Set, R1> { Price(put(self.0, "Amount", value.into_expr()), Phase) }
     /// `Currency`: `Currency`, required. Update: in place.
-    pub fn currency(mut self, value: impl Arg<Currency>) -> Price<R0, Set> { self.0.set("Currency", value.into_expr()); Price(self.0, Phase) }
+    pub fn currency(self, value: impl Arg<Currency>) -> Price<R0, Set> { Price(put(self.0, "Currency", value.into_expr()), Phase) }
 }
 impl Done for Price { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateBasedStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateBasedStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RateBasedStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RateBasedStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateBasedStatement<super::missing::AggregateKeyType, super::missing::Limit> { RateBasedStatement(Bag::default(), Phase) }
+    pub fn new() -> RateBasedStatement<Missing<super::required::AggregateKeyType>, Missing<super::required::Limit>> { RateBasedStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> RateBasedStatement<R0, R1> {
     /// `AggregateKeyType`: `AggregateKeyType`, required. Update: in place.
-    pub fn aggregate_key_type(mut self, value: impl Arg<AggregateKeyType>) -> RateBasedStatement<Set, R1> { self.0.set("AggregateKeyType", value.into_expr()); RateBasedStatement(self.0, Phase) }
+    pub fn aggregate_key_type(self, value: impl Arg<AggregateKeyType>) -> RateBasedStatement<Set, R1> { RateBasedStatement(put(self.0, "AggregateKeyType", value.into_expr()), Phase) }
     /// `CustomKeys`: list of `RateBasedStatementCustomKey`. Update: in place.
-    pub fn custom_keys(mut self, value: impl Arg<Arr<RateBasedStatementCustomKey>>) -> Self { self.0.set("CustomKeys", value.into_expr()); self }
+    pub fn custom_keys(self, value: impl Arg<Arr<RateBasedStatementCustomKey>>) -> Self { Self(put(self.0, "CustomKeys", value.into_expr()), Phase) }
     /// `EvaluationWindowSec`: integer. Update: in place.
-    pub fn evaluation_window_sec(mut self, value: impl Arg<i64>) -> Self { self.0.set("EvaluationWindowSec", value.into_expr()); self }
+    pub fn evaluation_window_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationWindowSec", value.into_expr()), Phase) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
-    pub fn forwarded_ip_config(mut self, value: impl Arg<ForwardedIPConfiguration>) -> Self { self.0.set("ForwardedIPConfig", value.into_expr()); self }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr()), Phase) }
     /// `Limit`: integer, required. Update: in place.
-    pub fn limit(mut self, value: impl Arg<i64>) -> RateBasedStatement<R0, Set> { self.0.set("Limit", value.into_expr()); RateBasedStatement(self.0, Phase) }
+    pub fn limit(self, value: impl Arg<i64>) -> RateBasedStatement<R0, Set> { RateBasedStatement(put(self.0, "Limit", value.into_expr()), Phase) }
     /// `ScopeDownStatement`: `Statement`. Update: in place.
-    pub fn scope_down_statement(mut self, value: impl Arg<Statement>) -> Self { self.0.set("ScopeDownStatement", value.into_expr()); self }
+    pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value.into_expr()), Phase) }
 }
 impl Done for RateBasedStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateBasedStatementCustomKey` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratebasedstatementcustomkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateBasedStatementCustomKey(Bag);
+#[must_use] pub struct RateBasedStatementCustomKey(Bag);
 impl RateBasedStatementCustomKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ASN`: JSON. Update: in place.
-    pub fn asn(mut self, value: impl Arg<Any>) -> Self { self.0.set("ASN", value.into_expr()); self }
+    pub fn asn(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ASN", value.into_expr())) }
     /// `Cookie`: `RateLimitCookie`. Update: in place.
-    pub fn cookie(mut self, value: impl Arg<RateLimitCookie>) -> Self { self.0.set("Cookie", value.into_expr()); self }
+    pub fn cookie(self, value: impl Arg<RateLimitCookie>) -> Self { Self(put(self.0, "Cookie", value.into_expr())) }
     /// `ForwardedIP`: JSON. Update: in place.
-    pub fn forwarded_ip(mut self, value: impl Arg<Any>) -> Self { self.0.set("ForwardedIP", value.into_expr()); self }
+    pub fn forwarded_ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ForwardedIP", value.into_expr())) }
     /// `Header`: `RateLimitHeader`. Update: in place.
-    pub fn header(mut self, value: impl Arg<RateLimitHeader>) -> Self { self.0.set("Header", value.into_expr()); self }
+    pub fn header(self, value: impl Arg<RateLimitHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
     /// `HTTPMethod`: JSON. Update: in place.
-    pub fn http_method(mut self, value: impl Arg<Any>) -> Self { self.0.set("HTTPMethod", value.into_expr()); self }
+    pub fn http_method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HTTPMethod", value.into_expr())) }
     /// `IP`: JSON. Update: in place.
-    pub fn ip(mut self, value: impl Arg<Any>) -> Self { self.0.set("IP", value.into_expr()); self }
+    pub fn ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "IP", value.into_expr())) }
     /// `JA3Fingerprint`: `RateLimitJA3Fingerprint`. Update: in place.
-    pub fn ja3_fingerprint(mut self, value: impl Arg<RateLimitJA3Fingerprint>) -> Self { self.0.set("JA3Fingerprint", value.into_expr()); self }
+    pub fn ja3_fingerprint(self, value: impl Arg<RateLimitJA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
     /// `JA4Fingerprint`: `RateLimitJA4Fingerprint`. Update: in place.
-    pub fn ja4_fingerprint(mut self, value: impl Arg<RateLimitJA4Fingerprint>) -> Self { self.0.set("JA4Fingerprint", value.into_expr()); self }
+    pub fn ja4_fingerprint(self, value: impl Arg<RateLimitJA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
     /// `LabelNamespace`: `RateLimitLabelNamespace`. Update: in place.
-    pub fn label_namespace(mut self, value: impl Arg<RateLimitLabelNamespace>) -> Self { self.0.set("LabelNamespace", value.into_expr()); self }
+    pub fn label_namespace(self, value: impl Arg<RateLimitLabelNamespace>) -> Self { Self(put(self.0, "LabelNamespace", value.into_expr())) }
     /// `QueryArgument`: `RateLimitQueryArgument`. Update: in place.
-    pub fn query_argument(mut self, value: impl Arg<RateLimitQueryArgument>) -> Self { self.0.set("QueryArgument", value.into_expr()); self }
+    pub fn query_argument(self, value: impl Arg<RateLimitQueryArgument>) -> Self { Self(put(self.0, "QueryArgument", value.into_expr())) }
     /// `QueryString`: `RateLimitQueryString`. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<RateLimitQueryString>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<RateLimitQueryString>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
     /// `UriPath`: `RateLimitUriPath`. Update: in place.
-    pub fn uri_path(mut self, value: impl Arg<RateLimitUriPath>) -> Self { self.0.set("UriPath", value.into_expr()); self }
+    pub fn uri_path(self, value: impl Arg<RateLimitUriPath>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for RateBasedStatementCustomKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitCookie` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitcookie.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitCookie<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RateLimitCookie<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RateLimitCookie {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitCookie<super::missing::Name, super::missing::TextTransformations> { RateLimitCookie(Bag::default(), Phase) }
+    pub fn new() -> RateLimitCookie<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitCookie(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitCookie<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RateLimitCookie<Set, R1> { self.0.set("Name", value.into_expr()); RateLimitCookie(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitCookie<Set, R1> { RateLimitCookie(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitCookie<R0, Set> { self.0.set("TextTransformations", value.into_expr()); RateLimitCookie(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitCookie<R0, Set> { RateLimitCookie(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitCookie { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitHeader` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RateLimitHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RateLimitHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitHeader<super::missing::Name, super::missing::TextTransformations> { RateLimitHeader(Bag::default(), Phase) }
+    pub fn new() -> RateLimitHeader<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitHeader<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RateLimitHeader<Set, R1> { self.0.set("Name", value.into_expr()); RateLimitHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitHeader<Set, R1> { RateLimitHeader(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitHeader<R0, Set> { self.0.set("TextTransformations", value.into_expr()); RateLimitHeader(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitHeader<R0, Set> { RateLimitHeader(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitJA3Fingerprint` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitja3fingerprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitJA3Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RateLimitJA3Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
 impl RateLimitJA3Fingerprint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitJA3Fingerprint<super::missing::FallbackBehavior> { RateLimitJA3Fingerprint(Bag::default(), Phase) }
+    pub fn new() -> RateLimitJA3Fingerprint<Missing<super::required::FallbackBehavior>> { RateLimitJA3Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> RateLimitJA3Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> RateLimitJA3Fingerprint<Set> { self.0.set("FallbackBehavior", value.into_expr()); RateLimitJA3Fingerprint(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA3Fingerprint<Set> { RateLimitJA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for RateLimitJA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitJA4Fingerprint` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitja4fingerprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitJA4Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RateLimitJA4Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
 impl RateLimitJA4Fingerprint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitJA4Fingerprint<super::missing::FallbackBehavior> { RateLimitJA4Fingerprint(Bag::default(), Phase) }
+    pub fn new() -> RateLimitJA4Fingerprint<Missing<super::required::FallbackBehavior>> { RateLimitJA4Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> RateLimitJA4Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> RateLimitJA4Fingerprint<Set> { self.0.set("FallbackBehavior", value.into_expr()); RateLimitJA4Fingerprint(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA4Fingerprint<Set> { RateLimitJA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for RateLimitJA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitLabelNamespace` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitlabelnamespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitLabelNamespace<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RateLimitLabelNamespace<R0 = Set>(Bag, Phase<(R0,)>);
 impl RateLimitLabelNamespace {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitLabelNamespace<super::missing::Namespace> { RateLimitLabelNamespace(Bag::default(), Phase) }
+    pub fn new() -> RateLimitLabelNamespace<Missing<super::required::Namespace>> { RateLimitLabelNamespace(Bag::default(), Phase) }
 }
 impl<R0> RateLimitLabelNamespace<R0> {
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> RateLimitLabelNamespace<Set> { self.0.set("Namespace", value.into_expr()); RateLimitLabelNamespace(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> RateLimitLabelNamespace<Set> { RateLimitLabelNamespace(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for RateLimitLabelNamespace { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitQueryArgument` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitqueryargument.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitQueryArgument<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RateLimitQueryArgument<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RateLimitQueryArgument {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitQueryArgument<super::missing::Name, super::missing::TextTransformations> { RateLimitQueryArgument(Bag::default(), Phase) }
+    pub fn new() -> RateLimitQueryArgument<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitQueryArgument(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitQueryArgument<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RateLimitQueryArgument<Set, R1> { self.0.set("Name", value.into_expr()); RateLimitQueryArgument(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitQueryArgument<Set, R1> { RateLimitQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryArgument<R0, Set> { self.0.set("TextTransformations", value.into_expr()); RateLimitQueryArgument(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryArgument<R0, Set> { RateLimitQueryArgument(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitQueryArgument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitQueryString` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimitquerystring.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitQueryString<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RateLimitQueryString<R0 = Set>(Bag, Phase<(R0,)>);
 impl RateLimitQueryString {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitQueryString<super::missing::TextTransformations> { RateLimitQueryString(Bag::default(), Phase) }
+    pub fn new() -> RateLimitQueryString<Missing<super::required::TextTransformations>> { RateLimitQueryString(Bag::default(), Phase) }
 }
 impl<R0> RateLimitQueryString<R0> {
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryString<Set> { self.0.set("TextTransformations", value.into_expr()); RateLimitQueryString(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryString<Set> { RateLimitQueryString(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitQueryString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitUriPath` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ratelimituripath.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitUriPath<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RateLimitUriPath<R0 = Set>(Bag, Phase<(R0,)>);
 impl RateLimitUriPath {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitUriPath<super::missing::TextTransformations> { RateLimitUriPath(Bag::default(), Phase) }
+    pub fn new() -> RateLimitUriPath<Missing<super::required::TextTransformations>> { RateLimitUriPath(Bag::default(), Phase) }
 }
 impl<R0> RateLimitUriPath<R0> {
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitUriPath<Set> { self.0.set("TextTransformations", value.into_expr()); RateLimitUriPath(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitUriPath<Set> { RateLimitUriPath(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitUriPath { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegexMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexmatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegexMatchStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RegexMatchStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RegexMatchStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegexMatchStatement<super::missing::FieldToMatch, super::missing::RegexString, super::missing::TextTransformations> { RegexMatchStatement(Bag::default(), Phase) }
+    pub fn new() -> RegexMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::RegexString>, Missing<super::required::TextTransformations>> { RegexMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegexMatchStatement<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> RegexMatchStatement<Set, R1, R2> { self.0.set("FieldToMatch", value.into_expr()); RegexMatchStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexMatchStatement<Set, R1, R2> { RegexMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `RegexString`: text, required. Update: in place.
-    pub fn regex_string(mut self, value: impl Arg<str>) -> RegexMatchStatement<R0, Set, R2> { self.0.set("RegexString", value.into_expr()); RegexMatchStatement(self.0, Phase) }
+    pub fn regex_string(self, value: impl Arg<str>) -> RegexMatchStatement<R0, Set, R2> { RegexMatchStatement(put(self.0, "RegexString", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RegexMatchStatement<R0, R1, Set> { self.0.set("TextTransformations", value.into_expr()); RegexMatchStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexMatchStatement<R0, R1, Set> { RegexMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RegexMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegexPatternSetReferenceStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-regexpatternsetreferencestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegexPatternSetReferenceStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RegexPatternSetReferenceStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RegexPatternSetReferenceStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegexPatternSetReferenceStatement<super::missing::Arn, super::missing::FieldToMatch, super::missing::TextTransformations> { RegexPatternSetReferenceStatement(Bag::default(), Phase) }
+    pub fn new() -> RegexPatternSetReferenceStatement<Missing<super::required::Arn>, Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { RegexPatternSetReferenceStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegexPatternSetReferenceStatement<R0, R1, R2> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> RegexPatternSetReferenceStatement<Set, R1, R2> { self.0.set("Arn", value.into_expr()); RegexPatternSetReferenceStatement(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> RegexPatternSetReferenceStatement<Set, R1, R2> { RegexPatternSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> RegexPatternSetReferenceStatement<R0, Set, R2> { self.0.set("FieldToMatch", value.into_expr()); RegexPatternSetReferenceStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexPatternSetReferenceStatement<R0, Set, R2> { RegexPatternSetReferenceStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RegexPatternSetReferenceStatement<R0, R1, Set> { self.0.set("TextTransformations", value.into_expr()); RegexPatternSetReferenceStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexPatternSetReferenceStatement<R0, R1, Set> { RegexPatternSetReferenceStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RegexPatternSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct Rule<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::Name, super::missing::Priority, super::missing::Statement, super::missing::VisibilityConfig> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::Name>, Missing<super::required::Priority>, Missing<super::required::Statement>, Missing<super::required::VisibilityConfig>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Rule<R0, R1, R2, R3> {
     /// `Action`: `RuleAction`. Update: in place.
-    pub fn action(mut self, value: impl Arg<RuleAction>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<RuleAction>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
     /// `CaptchaConfig`: `CaptchaConfig`. Update: in place.
-    pub fn captcha_config(mut self, value: impl Arg<CaptchaConfig>) -> Self { self.0.set("CaptchaConfig", value.into_expr()); self }
+    pub fn captcha_config(self, value: impl Arg<CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value.into_expr()), Phase) }
     /// `ChallengeConfig`: `ChallengeConfig`. Update: in place.
-    pub fn challenge_config(mut self, value: impl Arg<ChallengeConfig>) -> Self { self.0.set("ChallengeConfig", value.into_expr()); self }
+    pub fn challenge_config(self, value: impl Arg<ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Rule<Set, R1, R2, R3> { self.0.set("Name", value.into_expr()); Rule(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Rule<Set, R1, R2, R3> { Rule(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Rule<R0, Set, R2, R3> { self.0.set("Priority", value.into_expr()); Rule(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2, R3> { Rule(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `RuleLabels`: list of `Label`. Update: in place.
-    pub fn rule_labels(mut self, value: impl Arg<Arr<Label>>) -> Self { self.0.set("RuleLabels", value.into_expr()); self }
+    pub fn rule_labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "RuleLabels", value.into_expr()), Phase) }
     /// `Statement`: `Statement`, required. Update: in place.
-    pub fn statement(mut self, value: impl Arg<Statement>) -> Rule<R0, R1, Set, R3> { self.0.set("Statement", value.into_expr()); Rule(self.0, Phase) }
+    pub fn statement(self, value: impl Arg<Statement>) -> Rule<R0, R1, Set, R3> { Rule(put(self.0, "Statement", value.into_expr()), Phase) }
     /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place.
-    pub fn visibility_config(mut self, value: impl Arg<VisibilityConfig>) -> Rule<R0, R1, R2, Set> { self.0.set("VisibilityConfig", value.into_expr()); Rule(self.0, Phase) }
+    pub fn visibility_config(self, value: impl Arg<VisibilityConfig>) -> Rule<R0, R1, R2, Set> { Rule(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleAction` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-ruleaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleAction(Bag);
+#[must_use] pub struct RuleAction(Bag);
 impl RuleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Allow`: `Allow`. Update: in place.
-    pub fn allow(mut self, value: impl Arg<Allow>) -> Self { self.0.set("Allow", value.into_expr()); self }
+    pub fn allow(self, value: impl Arg<Allow>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
     /// `Block`: `Block`. Update: in place.
-    pub fn block(mut self, value: impl Arg<Block>) -> Self { self.0.set("Block", value.into_expr()); self }
+    pub fn block(self, value: impl Arg<Block>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
     /// `Captcha`: `Captcha`. Update: in place.
-    pub fn captcha(mut self, value: impl Arg<Captcha>) -> Self { self.0.set("Captcha", value.into_expr()); self }
+    pub fn captcha(self, value: impl Arg<Captcha>) -> Self { Self(put(self.0, "Captcha", value.into_expr())) }
     /// `Challenge`: `Challenge`. Update: in place.
-    pub fn challenge(mut self, value: impl Arg<Challenge>) -> Self { self.0.set("Challenge", value.into_expr()); self }
+    pub fn challenge(self, value: impl Arg<Challenge>) -> Self { Self(put(self.0, "Challenge", value.into_expr())) }
     /// `Count`: `Count`. Update: in place.
-    pub fn count(mut self, value: impl Arg<Count>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<Count>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `Monetize`: `MonetizeAction`. Update: in place.
-    pub fn monetize(mut self, value: impl Arg<MonetizeAction>) -> Self { self.0.set("Monetize", value.into_expr()); self }
+    pub fn monetize(self, value: impl Arg<MonetizeAction>) -> Self { Self(put(self.0, "Monetize", value.into_expr())) }
 }
 impl Done for RuleAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeader` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-singleheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleHeader<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingleHeader<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingleHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleHeader<super::missing::Name> { SingleHeader(Bag::default(), Phase) }
+    pub fn new() -> SingleHeader<Missing<super::required::Name>> { SingleHeader(Bag::default(), Phase) }
 }
 impl<R0> SingleHeader<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SingleHeader<Set> { self.0.set("Name", value.into_expr()); SingleHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleQueryArgument` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-singlequeryargument.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleQueryArgument<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingleQueryArgument<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingleQueryArgument {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleQueryArgument<super::missing::Name> { SingleQueryArgument(Bag::default(), Phase) }
+    pub fn new() -> SingleQueryArgument<Missing<super::required::Name>> { SingleQueryArgument(Bag::default(), Phase) }
 }
 impl<R0> SingleQueryArgument<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SingleQueryArgument<Set> { self.0.set("Name", value.into_expr()); SingleQueryArgument(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleQueryArgument<Set> { SingleQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleQueryArgument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SizeConstraintStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sizeconstraintstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SizeConstraintStatement<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct SizeConstraintStatement<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl SizeConstraintStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SizeConstraintStatement<super::missing::ComparisonOperator, super::missing::FieldToMatch, super::missing::Size, super::missing::TextTransformations> { SizeConstraintStatement(Bag::default(), Phase) }
+    pub fn new() -> SizeConstraintStatement<Missing<super::required::ComparisonOperator>, Missing<super::required::FieldToMatch>, Missing<super::required::Size>, Missing<super::required::TextTransformations>> { SizeConstraintStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SizeConstraintStatement<R0, R1, R2, R3> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<ComparisonOperator>) -> SizeConstraintStatement<Set, R1, R2, R3> { self.0.set("ComparisonOperator", value.into_expr()); SizeConstraintStatement(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SizeConstraintStatement<Set, R1, R2, R3> { SizeConstraintStatement(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> SizeConstraintStatement<R0, Set, R2, R3> { self.0.set("FieldToMatch", value.into_expr()); SizeConstraintStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraintStatement<R0, Set, R2, R3> { SizeConstraintStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `Size`: number, required. Update: in place.
-    pub fn size(mut self, value: impl Arg<f64>) -> SizeConstraintStatement<R0, R1, Set, R3> { self.0.set("Size", value.into_expr()); SizeConstraintStatement(self.0, Phase) }
+    pub fn size(self, value: impl Arg<f64>) -> SizeConstraintStatement<R0, R1, Set, R3> { SizeConstraintStatement(put(self.0, "Size", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> SizeConstraintStatement<R0, R1, R2, Set> { self.0.set("TextTransformations", value.into_expr()); SizeConstraintStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SizeConstraintStatement<R0, R1, R2, Set> { SizeConstraintStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for SizeConstraintStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqliMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-sqlimatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqliMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SqliMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SqliMatchStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SqliMatchStatement<super::missing::FieldToMatch, super::missing::TextTransformations> { SqliMatchStatement(Bag::default(), Phase) }
+    pub fn new() -> SqliMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { SqliMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> SqliMatchStatement<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> SqliMatchStatement<Set, R1> { self.0.set("FieldToMatch", value.into_expr()); SqliMatchStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqliMatchStatement<Set, R1> { SqliMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `SensitivityLevel`: `SensitivityLevel`. Update: in place.
-    pub fn sensitivity_level(mut self, value: impl Arg<SensitivityLevel>) -> Self { self.0.set("SensitivityLevel", value.into_expr()); self }
+    pub fn sensitivity_level(self, value: impl Arg<SensitivityLevel>) -> Self { Self(put(self.0, "SensitivityLevel", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> SqliMatchStatement<R0, Set> { self.0.set("TextTransformations", value.into_expr()); SqliMatchStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SqliMatchStatement<R0, Set> { SqliMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for SqliMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Statement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-statement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Statement(Bag);
+#[must_use] pub struct Statement(Bag);
 impl Statement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndStatement`: `AndStatement`. Update: in place.
-    pub fn and_statement(mut self, value: impl Arg<AndStatement>) -> Self { self.0.set("AndStatement", value.into_expr()); self }
+    pub fn and_statement(self, value: impl Arg<AndStatement>) -> Self { Self(put(self.0, "AndStatement", value.into_expr())) }
     /// `AsnMatchStatement`: `AsnMatchStatement`. Update: in place.
-    pub fn asn_match_statement(mut self, value: impl Arg<AsnMatchStatement>) -> Self { self.0.set("AsnMatchStatement", value.into_expr()); self }
+    pub fn asn_match_statement(self, value: impl Arg<AsnMatchStatement>) -> Self { Self(put(self.0, "AsnMatchStatement", value.into_expr())) }
     /// `ByteMatchStatement`: `ByteMatchStatement`. Update: in place.
-    pub fn byte_match_statement(mut self, value: impl Arg<ByteMatchStatement>) -> Self { self.0.set("ByteMatchStatement", value.into_expr()); self }
+    pub fn byte_match_statement(self, value: impl Arg<ByteMatchStatement>) -> Self { Self(put(self.0, "ByteMatchStatement", value.into_expr())) }
     /// `GeoMatchStatement`: `GeoMatchStatement`. Update: in place.
-    pub fn geo_match_statement(mut self, value: impl Arg<GeoMatchStatement>) -> Self { self.0.set("GeoMatchStatement", value.into_expr()); self }
+    pub fn geo_match_statement(self, value: impl Arg<GeoMatchStatement>) -> Self { Self(put(self.0, "GeoMatchStatement", value.into_expr())) }
     /// `IPSetReferenceStatement`: `IPSetReferenceStatement`. Update: in place.
-    pub fn ip_set_reference_statement(mut self, value: impl Arg<IPSetReferenceStatement>) -> Self { self.0.set("IPSetReferenceStatement", value.into_expr()); self }
+    pub fn ip_set_reference_statement(self, value: impl Arg<IPSetReferenceStatement>) -> Self { Self(put(self.0, "IPSetReferenceStatement", value.into_expr())) }
     /// `LabelMatchStatement`: `LabelMatchStatement`. Update: in place.
-    pub fn label_match_statement(mut self, value: impl Arg<LabelMatchStatement>) -> Self { self.0.set("LabelMatchStatement", value.into_expr()); self }
+    pub fn label_match_statement(self, value: impl Arg<LabelMatchStatement>) -> Self { Self(put(self.0, "LabelMatchStatement", value.into_expr())) }
     /// `NotStatement`: `NotStatement`. Update: in place.
-    pub fn not_statement(mut self, value: impl Arg<NotStatement>) -> Self { self.0.set("NotStatement", value.into_expr()); self }
+    pub fn not_statement(self, value: impl Arg<NotStatement>) -> Self { Self(put(self.0, "NotStatement", value.into_expr())) }
     /// `OrStatement`: `OrStatement`. Update: in place.
-    pub fn or_statement(mut self, value: impl Arg<OrStatement>) -> Self { self.0.set("OrStatement", value.into_expr()); self }
+    pub fn or_statement(self, value: impl Arg<OrStatement>) -> Self { Self(put(self.0, "OrStatement", value.into_expr())) }
     /// `RateBasedStatement`: `RateBasedStatement`. Update: in place.
-    pub fn rate_based_statement(mut self, value: impl Arg<RateBasedStatement>) -> Self { self.0.set("RateBasedStatement", value.into_expr()); self }
+    pub fn rate_based_statement(self, value: impl Arg<RateBasedStatement>) -> Self { Self(put(self.0, "RateBasedStatement", value.into_expr())) }
     /// `RegexMatchStatement`: `RegexMatchStatement`. Update: in place.
-    pub fn regex_match_statement(mut self, value: impl Arg<RegexMatchStatement>) -> Self { self.0.set("RegexMatchStatement", value.into_expr()); self }
+    pub fn regex_match_statement(self, value: impl Arg<RegexMatchStatement>) -> Self { Self(put(self.0, "RegexMatchStatement", value.into_expr())) }
     /// `RegexPatternSetReferenceStatement`: `RegexPatternSetReferenceStatement`. Update: in place.
-    pub fn regex_pattern_set_reference_statement(mut self, value: impl Arg<RegexPatternSetReferenceStatement>) -> Self { self.0.set("RegexPatternSetReferenceStatement", value.into_expr()); self }
+    pub fn regex_pattern_set_reference_statement(self, value: impl Arg<RegexPatternSetReferenceStatement>) -> Self { Self(put(self.0, "RegexPatternSetReferenceStatement", value.into_expr())) }
     /// `SizeConstraintStatement`: `SizeConstraintStatement`. Update: in place.
-    pub fn size_constraint_statement(mut self, value: impl Arg<SizeConstraintStatement>) -> Self { self.0.set("SizeConstraintStatement", value.into_expr()); self }
+    pub fn size_constraint_statement(self, value: impl Arg<SizeConstraintStatement>) -> Self { Self(put(self.0, "SizeConstraintStatement", value.into_expr())) }
     /// `SqliMatchStatement`: `SqliMatchStatement`. Update: in place.
-    pub fn sqli_match_statement(mut self, value: impl Arg<SqliMatchStatement>) -> Self { self.0.set("SqliMatchStatement", value.into_expr()); self }
+    pub fn sqli_match_statement(self, value: impl Arg<SqliMatchStatement>) -> Self { Self(put(self.0, "SqliMatchStatement", value.into_expr())) }
     /// `XssMatchStatement`: `XssMatchStatement`. Update: in place.
-    pub fn xss_match_statement(mut self, value: impl Arg<XssMatchStatement>) -> Self { self.0.set("XssMatchStatement", value.into_expr()); self }
+    pub fn xss_match_statement(self, value: impl Arg<XssMatchStatement>) -> Self { Self(put(self.0, "XssMatchStatement", value.into_expr())) }
 }
 impl Done for Statement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextTransformation` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-texttransformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextTransformation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TextTransformation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TextTransformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextTransformation<super::missing::Priority, super::missing::Type> { TextTransformation(Bag::default(), Phase) }
+    pub fn new() -> TextTransformation<Missing<super::required::Priority>, Missing<super::required::Type>> { TextTransformation(Bag::default(), Phase) }
 }
 impl<R0, R1> TextTransformation<R0, R1> {
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> TextTransformation<Set, R1> { self.0.set("Priority", value.into_expr()); TextTransformation(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> TextTransformation<Set, R1> { TextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Type`: `TextTransformationType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<TextTransformationType>) -> TextTransformation<R0, Set> { self.0.set("Type", value.into_expr()); TextTransformation(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<TextTransformationType>) -> TextTransformation<R0, Set> { TextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TextTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UriFragment` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-urifragment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UriFragment(Bag);
+#[must_use] pub struct UriFragment(Bag);
 impl UriFragment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FallbackBehavior`: `FallbackBehavior`. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> Self { self.0.set("FallbackBehavior", value.into_expr()); self }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> Self { Self(put(self.0, "FallbackBehavior", value.into_expr())) }
 }
 impl Done for UriFragment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VisibilityConfig` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-visibilityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VisibilityConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct VisibilityConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl VisibilityConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VisibilityConfig<super::missing::CloudWatchMetricsEnabled, super::missing::MetricName, super::missing::SampledRequestsEnabled> { VisibilityConfig(Bag::default(), Phase) }
+    pub fn new() -> VisibilityConfig<Missing<super::required::CloudWatchMetricsEnabled>, Missing<super::required::MetricName>, Missing<super::required::SampledRequestsEnabled>> { VisibilityConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VisibilityConfig<R0, R1, R2> {
     /// `CloudWatchMetricsEnabled`: boolean, required. Update: in place.
-    pub fn cloud_watch_metrics_enabled(mut self, value: impl Arg<bool>) -> VisibilityConfig<Set, R1, R2> { self.0.set("CloudWatchMetricsEnabled", value.into_expr()); VisibilityConfig(self.0, Phase) }
+    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<Set, R1, R2> { VisibilityConfig(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> VisibilityConfig<R0, Set, R2> { self.0.set("MetricName", value.into_expr()); VisibilityConfig(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> VisibilityConfig<R0, Set, R2> { VisibilityConfig(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `SampledRequestsEnabled`: boolean, required. Update: in place.
-    pub fn sampled_requests_enabled(mut self, value: impl Arg<bool>) -> VisibilityConfig<R0, R1, Set> { self.0.set("SampledRequestsEnabled", value.into_expr()); VisibilityConfig(self.0, Phase) }
+    pub fn sampled_requests_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<R0, R1, Set> { VisibilityConfig(put(self.0, "SampledRequestsEnabled", value.into_expr()), Phase) }
 }
 impl Done for VisibilityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XssMatchStatement` of `AWS::WAFv2::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-rulegroup-xssmatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct XssMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct XssMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl XssMatchStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> XssMatchStatement<super::missing::FieldToMatch, super::missing::TextTransformations> { XssMatchStatement(Bag::default(), Phase) }
+    pub fn new() -> XssMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { XssMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> XssMatchStatement<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> XssMatchStatement<Set, R1> { self.0.set("FieldToMatch", value.into_expr()); XssMatchStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchStatement<Set, R1> { XssMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> XssMatchStatement<R0, Set> { self.0.set("TextTransformations", value.into_expr()); XssMatchStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> XssMatchStatement<R0, Set> { XssMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for XssMatchStatement { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AggregateKeyType` allows.
@@ -1215,10 +1215,10 @@ impl CfnWebACL {
     /// `AWS::WAFv2::WebACL`
     pub const TYPE: &'static str = "AWS::WAFv2::WebACL";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnWebACLProps<R0, R1, R2>) -> Self where CfnWebACLProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebACLProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `WAFv2WebACLArn`.
     pub fn attr_arn(&self) -> Val<kind::WAFv2WebACLArn> { self.0.get_att("Arn") }
     /// The attribute `Capacity`: integer.
     pub fn attr_capacity(&self) -> Val<i64> { self.0.get_att("Capacity") }
@@ -1229,1340 +1229,1340 @@ impl CfnWebACL {
 }
 impl Parent for CfnWebACL { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webacl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWebACLProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnWebACLProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnWebACLProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWebACLProps<missing::DefaultAction, missing::Scope, missing::VisibilityConfig> { CfnWebACLProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWebACLProps<Missing<required::DefaultAction>, Missing<required::Scope>, Missing<required::VisibilityConfig>> { CfnWebACLProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWebACLProps<R0, R1, R2> {
     /// `ApplicationConfig`: `ApplicationConfig`. Update: in place.
-    pub fn application_config(mut self, value: impl Arg<web_acl::ApplicationConfig>) -> Self { self.0.set("ApplicationConfig", value.into_expr()); self }
+    pub fn application_config(self, value: impl Arg<web_acl::ApplicationConfig>) -> Self { Self(put(self.0, "ApplicationConfig", value.into_expr()), Phase) }
     /// `AssociationConfig`: `AssociationConfig`. Update: in place.
-    pub fn association_config(mut self, value: impl Arg<web_acl::AssociationConfig>) -> Self { self.0.set("AssociationConfig", value.into_expr()); self }
+    pub fn association_config(self, value: impl Arg<web_acl::AssociationConfig>) -> Self { Self(put(self.0, "AssociationConfig", value.into_expr()), Phase) }
     /// `CaptchaConfig`: `CaptchaConfig`. Update: in place.
-    pub fn captcha_config(mut self, value: impl Arg<web_acl::CaptchaConfig>) -> Self { self.0.set("CaptchaConfig", value.into_expr()); self }
+    pub fn captcha_config(self, value: impl Arg<web_acl::CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value.into_expr()), Phase) }
     /// `ChallengeConfig`: `ChallengeConfig`. Update: in place.
-    pub fn challenge_config(mut self, value: impl Arg<web_acl::ChallengeConfig>) -> Self { self.0.set("ChallengeConfig", value.into_expr()); self }
+    pub fn challenge_config(self, value: impl Arg<web_acl::ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value.into_expr()), Phase) }
     /// `CustomResponseBodies`: map of `CustomResponseBody`. Update: in place.
-    pub fn custom_response_bodies(mut self, value: impl Arg<Dict<web_acl::CustomResponseBody>>) -> Self { self.0.set("CustomResponseBodies", value.into_expr()); self }
+    pub fn custom_response_bodies(self, value: impl Arg<Dict<web_acl::CustomResponseBody>>) -> Self { Self(put(self.0, "CustomResponseBodies", value.into_expr()), Phase) }
     /// `DataProtectionConfig`: `DataProtectionConfig`. Update: in place.
-    pub fn data_protection_config(mut self, value: impl Arg<web_acl::DataProtectionConfig>) -> Self { self.0.set("DataProtectionConfig", value.into_expr()); self }
+    pub fn data_protection_config(self, value: impl Arg<web_acl::DataProtectionConfig>) -> Self { Self(put(self.0, "DataProtectionConfig", value.into_expr()), Phase) }
     /// `DefaultAction`: `DefaultAction`, required. Update: in place.
-    pub fn default_action(mut self, value: impl Arg<web_acl::DefaultAction>) -> CfnWebACLProps<Set, R1, R2> { self.0.set("DefaultAction", value.into_expr()); CfnWebACLProps(self.0, Phase) }
+    pub fn default_action(self, value: impl Arg<web_acl::DefaultAction>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MonetizationConfig`: `MonetizationConfig`. Update: in place.
-    pub fn monetization_config(mut self, value: impl Arg<web_acl::MonetizationConfig>) -> Self { self.0.set("MonetizationConfig", value.into_expr()); self }
+    pub fn monetization_config(self, value: impl Arg<web_acl::MonetizationConfig>) -> Self { Self(put(self.0, "MonetizationConfig", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OnSourceDDoSProtectionConfig`: `OnSourceDDoSProtectionConfig`. Update: in place.
-    pub fn on_source_d_do_s_protection_config(mut self, value: impl Arg<web_acl::OnSourceDDoSProtectionConfig>) -> Self { self.0.set("OnSourceDDoSProtectionConfig", value.into_expr()); self }
+    pub fn on_source_d_do_s_protection_config(self, value: impl Arg<web_acl::OnSourceDDoSProtectionConfig>) -> Self { Self(put(self.0, "OnSourceDDoSProtectionConfig", value.into_expr()), Phase) }
     /// `Rules`: list of `Rule`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<web_acl::Rule>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<web_acl::Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `Scope`: `Scope`, required. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<web_acl::Scope>) -> CfnWebACLProps<R0, Set, R2> { self.0.set("Scope", value.into_expr()); CfnWebACLProps(self.0, Phase) }
+    pub fn scope(self, value: impl Arg<web_acl::Scope>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TokenDomains`: list of text. Update: in place.
-    pub fn token_domains(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TokenDomains", value.into_expr()); self }
+    pub fn token_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TokenDomains", value.into_expr()), Phase) }
     /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place.
-    pub fn visibility_config(mut self, value: impl Arg<web_acl::VisibilityConfig>) -> CfnWebACLProps<R0, R1, Set> { self.0.set("VisibilityConfig", value.into_expr()); CfnWebACLProps(self.0, Phase) }
+    pub fn visibility_config(self, value: impl Arg<web_acl::VisibilityConfig>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnWebACLProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFv2::WebACL`.
 pub mod web_acl {
 use crate::cfn::support::*;
 /// The property type `AWSManagedRulesACFPRuleSet` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesacfpruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AWSManagedRulesACFPRuleSet<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AWSManagedRulesACFPRuleSet<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AWSManagedRulesACFPRuleSet {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AWSManagedRulesACFPRuleSet<super::missing::CreationPath, super::missing::RegistrationPagePath, super::missing::RequestInspection> { AWSManagedRulesACFPRuleSet(Bag::default(), Phase) }
+    pub fn new() -> AWSManagedRulesACFPRuleSet<Missing<super::required::CreationPath>, Missing<super::required::RegistrationPagePath>, Missing<super::required::RequestInspection>> { AWSManagedRulesACFPRuleSet(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AWSManagedRulesACFPRuleSet<R0, R1, R2> {
     /// `CreationPath`: text, required. Update: in place.
-    pub fn creation_path(mut self, value: impl Arg<str>) -> AWSManagedRulesACFPRuleSet<Set, R1, R2> { self.0.set("CreationPath", value.into_expr()); AWSManagedRulesACFPRuleSet(self.0, Phase) }
+    pub fn creation_path(self, value: impl Arg<str>) -> AWSManagedRulesACFPRuleSet<Set, R1, R2> { AWSManagedRulesACFPRuleSet(put(self.0, "CreationPath", value.into_expr()), Phase) }
     /// `EnableRegexInPath`: boolean. Update: in place.
-    pub fn enable_regex_in_path(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableRegexInPath", value.into_expr()); self }
+    pub fn enable_regex_in_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRegexInPath", value.into_expr()), Phase) }
     /// `RegistrationPagePath`: text, required. Update: in place.
-    pub fn registration_page_path(mut self, value: impl Arg<str>) -> AWSManagedRulesACFPRuleSet<R0, Set, R2> { self.0.set("RegistrationPagePath", value.into_expr()); AWSManagedRulesACFPRuleSet(self.0, Phase) }
+    pub fn registration_page_path(self, value: impl Arg<str>) -> AWSManagedRulesACFPRuleSet<R0, Set, R2> { AWSManagedRulesACFPRuleSet(put(self.0, "RegistrationPagePath", value.into_expr()), Phase) }
     /// `RequestInspection`: `RequestInspectionACFP`, required. Update: in place.
-    pub fn request_inspection(mut self, value: impl Arg<RequestInspectionACFP>) -> AWSManagedRulesACFPRuleSet<R0, R1, Set> { self.0.set("RequestInspection", value.into_expr()); AWSManagedRulesACFPRuleSet(self.0, Phase) }
+    pub fn request_inspection(self, value: impl Arg<RequestInspectionACFP>) -> AWSManagedRulesACFPRuleSet<R0, R1, Set> { AWSManagedRulesACFPRuleSet(put(self.0, "RequestInspection", value.into_expr()), Phase) }
     /// `ResponseInspection`: `ResponseInspection`. Update: in place.
-    pub fn response_inspection(mut self, value: impl Arg<ResponseInspection>) -> Self { self.0.set("ResponseInspection", value.into_expr()); self }
+    pub fn response_inspection(self, value: impl Arg<ResponseInspection>) -> Self { Self(put(self.0, "ResponseInspection", value.into_expr()), Phase) }
 }
 impl Done for AWSManagedRulesACFPRuleSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AWSManagedRulesATPRuleSet` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesatpruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AWSManagedRulesATPRuleSet<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AWSManagedRulesATPRuleSet<R0 = Set>(Bag, Phase<(R0,)>);
 impl AWSManagedRulesATPRuleSet {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AWSManagedRulesATPRuleSet<super::missing::LoginPath> { AWSManagedRulesATPRuleSet(Bag::default(), Phase) }
+    pub fn new() -> AWSManagedRulesATPRuleSet<Missing<super::required::LoginPath>> { AWSManagedRulesATPRuleSet(Bag::default(), Phase) }
 }
 impl<R0> AWSManagedRulesATPRuleSet<R0> {
     /// `EnableRegexInPath`: boolean. Update: in place.
-    pub fn enable_regex_in_path(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableRegexInPath", value.into_expr()); self }
+    pub fn enable_regex_in_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRegexInPath", value.into_expr()), Phase) }
     /// `LoginPath`: text, required. Update: in place.
-    pub fn login_path(mut self, value: impl Arg<str>) -> AWSManagedRulesATPRuleSet<Set> { self.0.set("LoginPath", value.into_expr()); AWSManagedRulesATPRuleSet(self.0, Phase) }
+    pub fn login_path(self, value: impl Arg<str>) -> AWSManagedRulesATPRuleSet<Set> { AWSManagedRulesATPRuleSet(put(self.0, "LoginPath", value.into_expr()), Phase) }
     /// `RequestInspection`: `RequestInspection`. Update: in place.
-    pub fn request_inspection(mut self, value: impl Arg<RequestInspection>) -> Self { self.0.set("RequestInspection", value.into_expr()); self }
+    pub fn request_inspection(self, value: impl Arg<RequestInspection>) -> Self { Self(put(self.0, "RequestInspection", value.into_expr()), Phase) }
     /// `ResponseInspection`: `ResponseInspection`. Update: in place.
-    pub fn response_inspection(mut self, value: impl Arg<ResponseInspection>) -> Self { self.0.set("ResponseInspection", value.into_expr()); self }
+    pub fn response_inspection(self, value: impl Arg<ResponseInspection>) -> Self { Self(put(self.0, "ResponseInspection", value.into_expr()), Phase) }
 }
 impl Done for AWSManagedRulesATPRuleSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AWSManagedRulesAntiDDoSRuleSet` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesantiddosruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AWSManagedRulesAntiDDoSRuleSet<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AWSManagedRulesAntiDDoSRuleSet<R0 = Set>(Bag, Phase<(R0,)>);
 impl AWSManagedRulesAntiDDoSRuleSet {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AWSManagedRulesAntiDDoSRuleSet<super::missing::ClientSideActionConfig> { AWSManagedRulesAntiDDoSRuleSet(Bag::default(), Phase) }
+    pub fn new() -> AWSManagedRulesAntiDDoSRuleSet<Missing<super::required::ClientSideActionConfig>> { AWSManagedRulesAntiDDoSRuleSet(Bag::default(), Phase) }
 }
 impl<R0> AWSManagedRulesAntiDDoSRuleSet<R0> {
     /// `ClientSideActionConfig`: `ClientSideActionConfig`, required. Update: in place.
-    pub fn client_side_action_config(mut self, value: impl Arg<ClientSideActionConfig>) -> AWSManagedRulesAntiDDoSRuleSet<Set> { self.0.set("ClientSideActionConfig", value.into_expr()); AWSManagedRulesAntiDDoSRuleSet(self.0, Phase) }
+    pub fn client_side_action_config(self, value: impl Arg<ClientSideActionConfig>) -> AWSManagedRulesAntiDDoSRuleSet<Set> { AWSManagedRulesAntiDDoSRuleSet(put(self.0, "ClientSideActionConfig", value.into_expr()), Phase) }
     /// `SensitivityToBlock`: `SensitivityToBlock`. Update: in place.
-    pub fn sensitivity_to_block(mut self, value: impl Arg<SensitivityToBlock>) -> Self { self.0.set("SensitivityToBlock", value.into_expr()); self }
+    pub fn sensitivity_to_block(self, value: impl Arg<SensitivityToBlock>) -> Self { Self(put(self.0, "SensitivityToBlock", value.into_expr()), Phase) }
 }
 impl Done for AWSManagedRulesAntiDDoSRuleSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AWSManagedRulesBotControlRuleSet` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-awsmanagedrulesbotcontrolruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AWSManagedRulesBotControlRuleSet<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AWSManagedRulesBotControlRuleSet<R0 = Set>(Bag, Phase<(R0,)>);
 impl AWSManagedRulesBotControlRuleSet {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AWSManagedRulesBotControlRuleSet<super::missing::InspectionLevel> { AWSManagedRulesBotControlRuleSet(Bag::default(), Phase) }
+    pub fn new() -> AWSManagedRulesBotControlRuleSet<Missing<super::required::InspectionLevel>> { AWSManagedRulesBotControlRuleSet(Bag::default(), Phase) }
 }
 impl<R0> AWSManagedRulesBotControlRuleSet<R0> {
     /// `EnableMachineLearning`: boolean. Update: in place.
-    pub fn enable_machine_learning(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableMachineLearning", value.into_expr()); self }
+    pub fn enable_machine_learning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMachineLearning", value.into_expr()), Phase) }
     /// `InspectionLevel`: `InspectionLevel`, required. Update: in place.
-    pub fn inspection_level(mut self, value: impl Arg<InspectionLevel>) -> AWSManagedRulesBotControlRuleSet<Set> { self.0.set("InspectionLevel", value.into_expr()); AWSManagedRulesBotControlRuleSet(self.0, Phase) }
+    pub fn inspection_level(self, value: impl Arg<InspectionLevel>) -> AWSManagedRulesBotControlRuleSet<Set> { AWSManagedRulesBotControlRuleSet(put(self.0, "InspectionLevel", value.into_expr()), Phase) }
 }
 impl Done for AWSManagedRulesBotControlRuleSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AllowAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-allowaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AllowAction(Bag);
+#[must_use] pub struct AllowAction(Bag);
 impl AllowAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
-    pub fn custom_request_handling(mut self, value: impl Arg<CustomRequestHandling>) -> Self { self.0.set("CustomRequestHandling", value.into_expr()); self }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for AllowAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AndStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-andstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AndStatement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AndStatement<R0 = Set>(Bag, Phase<(R0,)>);
 impl AndStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AndStatement<super::missing::Statements> { AndStatement(Bag::default(), Phase) }
+    pub fn new() -> AndStatement<Missing<super::required::Statements>> { AndStatement(Bag::default(), Phase) }
 }
 impl<R0> AndStatement<R0> {
     /// `Statements`: list of `Statement`, required. Update: in place.
-    pub fn statements(mut self, value: impl Arg<Arr<Statement>>) -> AndStatement<Set> { self.0.set("Statements", value.into_expr()); AndStatement(self.0, Phase) }
+    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> AndStatement<Set> { AndStatement(put(self.0, "Statements", value.into_expr()), Phase) }
 }
 impl Done for AndStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationAttribute` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-applicationattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApplicationAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApplicationAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationAttribute<super::missing::Name, super::missing::Values> { ApplicationAttribute(Bag::default(), Phase) }
+    pub fn new() -> ApplicationAttribute<Missing<super::required::Name>, Missing<super::required::Values>> { ApplicationAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> ApplicationAttribute<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ApplicationAttribute<Set, R1> { self.0.set("Name", value.into_expr()); ApplicationAttribute(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ApplicationAttribute<Set, R1> { ApplicationAttribute(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> ApplicationAttribute<R0, Set> { self.0.set("Values", value.into_expr()); ApplicationAttribute(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ApplicationAttribute<R0, Set> { ApplicationAttribute(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ApplicationAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-applicationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationConfig<super::missing::Attributes> { ApplicationConfig(Bag::default(), Phase) }
+    pub fn new() -> ApplicationConfig<Missing<super::required::Attributes>> { ApplicationConfig(Bag::default(), Phase) }
 }
 impl<R0> ApplicationConfig<R0> {
     /// `Attributes`: list of `ApplicationAttribute`, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<ApplicationAttribute>>) -> ApplicationConfig<Set> { self.0.set("Attributes", value.into_expr()); ApplicationConfig(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<ApplicationAttribute>>) -> ApplicationConfig<Set> { ApplicationConfig(put(self.0, "Attributes", value.into_expr()), Phase) }
 }
 impl Done for ApplicationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AsnMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-asnmatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AsnMatchStatement(Bag);
+#[must_use] pub struct AsnMatchStatement(Bag);
 impl AsnMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AsnList`: list of integer. Update: in place.
-    pub fn asn_list(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("AsnList", value.into_expr()); self }
+    pub fn asn_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AsnList", value.into_expr())) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
-    pub fn forwarded_ip_config(mut self, value: impl Arg<ForwardedIPConfiguration>) -> Self { self.0.set("ForwardedIPConfig", value.into_expr()); self }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
 }
 impl Done for AsnMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssociationConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-associationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssociationConfig(Bag);
+#[must_use] pub struct AssociationConfig(Bag);
 impl AssociationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequestBody`: map of `RequestBodyAssociatedResourceTypeConfig`. Update: in place.
-    pub fn request_body(mut self, value: impl Arg<Dict<RequestBodyAssociatedResourceTypeConfig>>) -> Self { self.0.set("RequestBody", value.into_expr()); self }
+    pub fn request_body(self, value: impl Arg<Dict<RequestBodyAssociatedResourceTypeConfig>>) -> Self { Self(put(self.0, "RequestBody", value.into_expr())) }
 }
 impl Done for AssociationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlockAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-blockaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlockAction(Bag);
+#[must_use] pub struct BlockAction(Bag);
 impl BlockAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomResponse`: `CustomResponse`. Update: in place.
-    pub fn custom_response(mut self, value: impl Arg<CustomResponse>) -> Self { self.0.set("CustomResponse", value.into_expr()); self }
+    pub fn custom_response(self, value: impl Arg<CustomResponse>) -> Self { Self(put(self.0, "CustomResponse", value.into_expr())) }
 }
 impl Done for BlockAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Body` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-body.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Body(Bag);
+#[must_use] pub struct Body(Bag);
 impl Body {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OversizeHandling`: `OversizeHandling`. Update: in place.
-    pub fn oversize_handling(mut self, value: impl Arg<OversizeHandling>) -> Self { self.0.set("OversizeHandling", value.into_expr()); self }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr())) }
 }
 impl Done for Body { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ByteMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-bytematchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ByteMatchStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ByteMatchStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ByteMatchStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ByteMatchStatement<super::missing::FieldToMatch, super::missing::PositionalConstraint, super::missing::TextTransformations> { ByteMatchStatement(Bag::default(), Phase) }
+    pub fn new() -> ByteMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::PositionalConstraint>, Missing<super::required::TextTransformations>> { ByteMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ByteMatchStatement<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> ByteMatchStatement<Set, R1, R2> { self.0.set("FieldToMatch", value.into_expr()); ByteMatchStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchStatement<Set, R1, R2> { ByteMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PositionalConstraint`: `PositionalConstraint`, required. Update: in place.
-    pub fn positional_constraint(mut self, value: impl Arg<PositionalConstraint>) -> ByteMatchStatement<R0, Set, R2> { self.0.set("PositionalConstraint", value.into_expr()); ByteMatchStatement(self.0, Phase) }
+    pub fn positional_constraint(self, value: impl Arg<PositionalConstraint>) -> ByteMatchStatement<R0, Set, R2> { ByteMatchStatement(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `SearchString`: text. Update: in place.
-    pub fn search_string(mut self, value: impl Arg<str>) -> Self { self.0.set("SearchString", value.into_expr()); self }
+    pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value.into_expr()), Phase) }
     /// `SearchStringBase64`: text. Update: in place.
-    pub fn search_string_base64(mut self, value: impl Arg<str>) -> Self { self.0.set("SearchStringBase64", value.into_expr()); self }
+    pub fn search_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchStringBase64", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> ByteMatchStatement<R0, R1, Set> { self.0.set("TextTransformations", value.into_expr()); ByteMatchStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> ByteMatchStatement<R0, R1, Set> { ByteMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for ByteMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptchaAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-captchaaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaptchaAction(Bag);
+#[must_use] pub struct CaptchaAction(Bag);
 impl CaptchaAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
-    pub fn custom_request_handling(mut self, value: impl Arg<CustomRequestHandling>) -> Self { self.0.set("CustomRequestHandling", value.into_expr()); self }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for CaptchaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptchaConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-captchaconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaptchaConfig(Bag);
+#[must_use] pub struct CaptchaConfig(Bag);
 impl CaptchaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place.
-    pub fn immunity_time_property(mut self, value: impl Arg<ImmunityTimeProperty>) -> Self { self.0.set("ImmunityTimeProperty", value.into_expr()); self }
+    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
 }
 impl Done for CaptchaConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChallengeAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-challengeaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChallengeAction(Bag);
+#[must_use] pub struct ChallengeAction(Bag);
 impl ChallengeAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
-    pub fn custom_request_handling(mut self, value: impl Arg<CustomRequestHandling>) -> Self { self.0.set("CustomRequestHandling", value.into_expr()); self }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for ChallengeAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChallengeConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-challengeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChallengeConfig(Bag);
+#[must_use] pub struct ChallengeConfig(Bag);
 impl ChallengeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImmunityTimeProperty`: `ImmunityTimeProperty`. Update: in place.
-    pub fn immunity_time_property(mut self, value: impl Arg<ImmunityTimeProperty>) -> Self { self.0.set("ImmunityTimeProperty", value.into_expr()); self }
+    pub fn immunity_time_property(self, value: impl Arg<ImmunityTimeProperty>) -> Self { Self(put(self.0, "ImmunityTimeProperty", value.into_expr())) }
 }
 impl Done for ChallengeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientSideAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientSideAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ClientSideAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl ClientSideAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ClientSideAction<super::missing::UsageOfAction> { ClientSideAction(Bag::default(), Phase) }
+    pub fn new() -> ClientSideAction<Missing<super::required::UsageOfAction>> { ClientSideAction(Bag::default(), Phase) }
 }
 impl<R0> ClientSideAction<R0> {
     /// `ExemptUriRegularExpressions`: list of `Regex`. Update: in place.
-    pub fn exempt_uri_regular_expressions(mut self, value: impl Arg<Arr<Regex>>) -> Self { self.0.set("ExemptUriRegularExpressions", value.into_expr()); self }
+    pub fn exempt_uri_regular_expressions(self, value: impl Arg<Arr<Regex>>) -> Self { Self(put(self.0, "ExemptUriRegularExpressions", value.into_expr()), Phase) }
     /// `Sensitivity`: `Sensitivity`. Update: in place.
-    pub fn sensitivity(mut self, value: impl Arg<Sensitivity>) -> Self { self.0.set("Sensitivity", value.into_expr()); self }
+    pub fn sensitivity(self, value: impl Arg<Sensitivity>) -> Self { Self(put(self.0, "Sensitivity", value.into_expr()), Phase) }
     /// `UsageOfAction`: `UsageOfAction`, required. Update: in place.
-    pub fn usage_of_action(mut self, value: impl Arg<UsageOfAction>) -> ClientSideAction<Set> { self.0.set("UsageOfAction", value.into_expr()); ClientSideAction(self.0, Phase) }
+    pub fn usage_of_action(self, value: impl Arg<UsageOfAction>) -> ClientSideAction<Set> { ClientSideAction(put(self.0, "UsageOfAction", value.into_expr()), Phase) }
 }
 impl Done for ClientSideAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientSideActionConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-clientsideactionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientSideActionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ClientSideActionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ClientSideActionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ClientSideActionConfig<super::missing::Challenge> { ClientSideActionConfig(Bag::default(), Phase) }
+    pub fn new() -> ClientSideActionConfig<Missing<super::required::Challenge>> { ClientSideActionConfig(Bag::default(), Phase) }
 }
 impl<R0> ClientSideActionConfig<R0> {
     /// `Challenge`: `ClientSideAction`, required. Update: in place.
-    pub fn challenge(mut self, value: impl Arg<ClientSideAction>) -> ClientSideActionConfig<Set> { self.0.set("Challenge", value.into_expr()); ClientSideActionConfig(self.0, Phase) }
+    pub fn challenge(self, value: impl Arg<ClientSideAction>) -> ClientSideActionConfig<Set> { ClientSideActionConfig(put(self.0, "Challenge", value.into_expr()), Phase) }
 }
 impl Done for ClientSideActionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookieMatchPattern` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookiematchpattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CookieMatchPattern(Bag);
+#[must_use] pub struct CookieMatchPattern(Bag);
 impl CookieMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place.
-    pub fn all(mut self, value: impl Arg<Any>) -> Self { self.0.set("All", value.into_expr()); self }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
     /// `ExcludedCookies`: list of text. Update: in place.
-    pub fn excluded_cookies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedCookies", value.into_expr()); self }
+    pub fn excluded_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedCookies", value.into_expr())) }
     /// `IncludedCookies`: list of text. Update: in place.
-    pub fn included_cookies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludedCookies", value.into_expr()); self }
+    pub fn included_cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedCookies", value.into_expr())) }
 }
 impl Done for CookieMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Cookies` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cookies.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Cookies<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Cookies<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Cookies {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Cookies<super::missing::MatchPattern, super::missing::MatchScope, super::missing::OversizeHandling> { Cookies(Bag::default(), Phase) }
+    pub fn new() -> Cookies<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>, Missing<super::required::OversizeHandling>> { Cookies(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Cookies<R0, R1, R2> {
     /// `MatchPattern`: `CookieMatchPattern`, required. Update: in place.
-    pub fn match_pattern(mut self, value: impl Arg<CookieMatchPattern>) -> Cookies<Set, R1, R2> { self.0.set("MatchPattern", value.into_expr()); Cookies(self.0, Phase) }
+    pub fn match_pattern(self, value: impl Arg<CookieMatchPattern>) -> Cookies<Set, R1, R2> { Cookies(put(self.0, "MatchPattern", value.into_expr()), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place.
-    pub fn match_scope(mut self, value: impl Arg<MatchScope>) -> Cookies<R0, Set, R2> { self.0.set("MatchScope", value.into_expr()); Cookies(self.0, Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Cookies<R0, Set, R2> { Cookies(put(self.0, "MatchScope", value.into_expr()), Phase) }
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
-    pub fn oversize_handling(mut self, value: impl Arg<OversizeHandling>) -> Cookies<R0, R1, Set> { self.0.set("OversizeHandling", value.into_expr()); Cookies(self.0, Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Cookies<R0, R1, Set> { Cookies(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CountAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-countaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CountAction(Bag);
+#[must_use] pub struct CountAction(Bag);
 impl CountAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRequestHandling`: `CustomRequestHandling`. Update: in place.
-    pub fn custom_request_handling(mut self, value: impl Arg<CustomRequestHandling>) -> Self { self.0.set("CustomRequestHandling", value.into_expr()); self }
+    pub fn custom_request_handling(self, value: impl Arg<CustomRequestHandling>) -> Self { Self(put(self.0, "CustomRequestHandling", value.into_expr())) }
 }
 impl Done for CountAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CryptoConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-cryptoconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CryptoConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CryptoConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CryptoConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CryptoConfig<super::missing::PaymentNetworks> { CryptoConfig(Bag::default(), Phase) }
+    pub fn new() -> CryptoConfig<Missing<super::required::PaymentNetworks>> { CryptoConfig(Bag::default(), Phase) }
 }
 impl<R0> CryptoConfig<R0> {
     /// `PaymentNetworks`: list of `PaymentNetwork`, required. Update: in place.
-    pub fn payment_networks(mut self, value: impl Arg<Arr<PaymentNetwork>>) -> CryptoConfig<Set> { self.0.set("PaymentNetworks", value.into_expr()); CryptoConfig(self.0, Phase) }
+    pub fn payment_networks(self, value: impl Arg<Arr<PaymentNetwork>>) -> CryptoConfig<Set> { CryptoConfig(put(self.0, "PaymentNetworks", value.into_expr()), Phase) }
 }
 impl Done for CryptoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomHTTPHeader` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customhttpheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomHTTPHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomHTTPHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomHTTPHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomHTTPHeader<super::missing::Name, super::missing::Value> { CustomHTTPHeader(Bag::default(), Phase) }
+    pub fn new() -> CustomHTTPHeader<Missing<super::required::Name>, Missing<super::required::Value>> { CustomHTTPHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomHTTPHeader<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CustomHTTPHeader<Set, R1> { self.0.set("Name", value.into_expr()); CustomHTTPHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CustomHTTPHeader<Set, R1> { CustomHTTPHeader(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> CustomHTTPHeader<R0, Set> { self.0.set("Value", value.into_expr()); CustomHTTPHeader(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomHTTPHeader<R0, Set> { CustomHTTPHeader(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomHTTPHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomRequestHandling` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customrequesthandling.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomRequestHandling<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomRequestHandling<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomRequestHandling {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomRequestHandling<super::missing::InsertHeaders> { CustomRequestHandling(Bag::default(), Phase) }
+    pub fn new() -> CustomRequestHandling<Missing<super::required::InsertHeaders>> { CustomRequestHandling(Bag::default(), Phase) }
 }
 impl<R0> CustomRequestHandling<R0> {
     /// `InsertHeaders`: list of `CustomHTTPHeader`, required. Update: in place.
-    pub fn insert_headers(mut self, value: impl Arg<Arr<CustomHTTPHeader>>) -> CustomRequestHandling<Set> { self.0.set("InsertHeaders", value.into_expr()); CustomRequestHandling(self.0, Phase) }
+    pub fn insert_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> CustomRequestHandling<Set> { CustomRequestHandling(put(self.0, "InsertHeaders", value.into_expr()), Phase) }
 }
 impl Done for CustomRequestHandling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomResponse` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomResponse<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomResponse<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomResponse {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomResponse<super::missing::ResponseCode> { CustomResponse(Bag::default(), Phase) }
+    pub fn new() -> CustomResponse<Missing<super::required::ResponseCode>> { CustomResponse(Bag::default(), Phase) }
 }
 impl<R0> CustomResponse<R0> {
     /// `CustomResponseBodyKey`: text. Update: in place.
-    pub fn custom_response_body_key(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomResponseBodyKey", value.into_expr()); self }
+    pub fn custom_response_body_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomResponseBodyKey", value.into_expr()), Phase) }
     /// `ResponseCode`: integer, required. Update: in place.
-    pub fn response_code(mut self, value: impl Arg<i64>) -> CustomResponse<Set> { self.0.set("ResponseCode", value.into_expr()); CustomResponse(self.0, Phase) }
+    pub fn response_code(self, value: impl Arg<i64>) -> CustomResponse<Set> { CustomResponse(put(self.0, "ResponseCode", value.into_expr()), Phase) }
     /// `ResponseHeaders`: list of `CustomHTTPHeader`. Update: in place.
-    pub fn response_headers(mut self, value: impl Arg<Arr<CustomHTTPHeader>>) -> Self { self.0.set("ResponseHeaders", value.into_expr()); self }
+    pub fn response_headers(self, value: impl Arg<Arr<CustomHTTPHeader>>) -> Self { Self(put(self.0, "ResponseHeaders", value.into_expr()), Phase) }
 }
 impl Done for CustomResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomResponseBody` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-customresponsebody.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomResponseBody<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomResponseBody<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomResponseBody {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomResponseBody<super::missing::Content, super::missing::ContentType> { CustomResponseBody(Bag::default(), Phase) }
+    pub fn new() -> CustomResponseBody<Missing<super::required::Content>, Missing<super::required::ContentType>> { CustomResponseBody(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomResponseBody<R0, R1> {
     /// `Content`: text, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> CustomResponseBody<Set, R1> { self.0.set("Content", value.into_expr()); CustomResponseBody(self.0, Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CustomResponseBody<Set, R1> { CustomResponseBody(put(self.0, "Content", value.into_expr()), Phase) }
     /// `ContentType`: `ContentType`, required. Update: in place.
-    pub fn content_type(mut self, value: impl Arg<ContentType>) -> CustomResponseBody<R0, Set> { self.0.set("ContentType", value.into_expr()); CustomResponseBody(self.0, Phase) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> CustomResponseBody<R0, Set> { CustomResponseBody(put(self.0, "ContentType", value.into_expr()), Phase) }
 }
 impl Done for CustomResponseBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataProtect` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotect.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataProtect<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataProtect<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataProtect {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataProtect<super::missing::Action, super::missing::Field> { DataProtect(Bag::default(), Phase) }
+    pub fn new() -> DataProtect<Missing<super::required::Action>, Missing<super::required::Field>> { DataProtect(Bag::default(), Phase) }
 }
 impl<R0, R1> DataProtect<R0, R1> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> DataProtect<Set, R1> { self.0.set("Action", value.into_expr()); DataProtect(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> DataProtect<Set, R1> { DataProtect(put(self.0, "Action", value.into_expr()), Phase) }
     /// `ExcludeRateBasedDetails`: boolean. Update: in place.
-    pub fn exclude_rate_based_details(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExcludeRateBasedDetails", value.into_expr()); self }
+    pub fn exclude_rate_based_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeRateBasedDetails", value.into_expr()), Phase) }
     /// `ExcludeRuleMatchDetails`: boolean. Update: in place.
-    pub fn exclude_rule_match_details(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExcludeRuleMatchDetails", value.into_expr()); self }
+    pub fn exclude_rule_match_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeRuleMatchDetails", value.into_expr()), Phase) }
     /// `Field`: `FieldToProtect`, required. Update: in place.
-    pub fn field(mut self, value: impl Arg<FieldToProtect>) -> DataProtect<R0, Set> { self.0.set("Field", value.into_expr()); DataProtect(self.0, Phase) }
+    pub fn field(self, value: impl Arg<FieldToProtect>) -> DataProtect<R0, Set> { DataProtect(put(self.0, "Field", value.into_expr()), Phase) }
 }
 impl Done for DataProtect { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataProtectionConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-dataprotectionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataProtectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataProtectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataProtectionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataProtectionConfig<super::missing::DataProtections> { DataProtectionConfig(Bag::default(), Phase) }
+    pub fn new() -> DataProtectionConfig<Missing<super::required::DataProtections>> { DataProtectionConfig(Bag::default(), Phase) }
 }
 impl<R0> DataProtectionConfig<R0> {
     /// `DataProtections`: list of `DataProtect`, required. Update: in place.
-    pub fn data_protections(mut self, value: impl Arg<Arr<DataProtect>>) -> DataProtectionConfig<Set> { self.0.set("DataProtections", value.into_expr()); DataProtectionConfig(self.0, Phase) }
+    pub fn data_protections(self, value: impl Arg<Arr<DataProtect>>) -> DataProtectionConfig<Set> { DataProtectionConfig(put(self.0, "DataProtections", value.into_expr()), Phase) }
 }
 impl Done for DataProtectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-defaultaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultAction(Bag);
+#[must_use] pub struct DefaultAction(Bag);
 impl DefaultAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Allow`: `AllowAction`. Update: in place.
-    pub fn allow(mut self, value: impl Arg<AllowAction>) -> Self { self.0.set("Allow", value.into_expr()); self }
+    pub fn allow(self, value: impl Arg<AllowAction>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
     /// `Block`: `BlockAction`. Update: in place.
-    pub fn block(mut self, value: impl Arg<BlockAction>) -> Self { self.0.set("Block", value.into_expr()); self }
+    pub fn block(self, value: impl Arg<BlockAction>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
 }
 impl Done for DefaultAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExcludedRule` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-excludedrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExcludedRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExcludedRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExcludedRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExcludedRule<super::missing::Name> { ExcludedRule(Bag::default(), Phase) }
+    pub fn new() -> ExcludedRule<Missing<super::required::Name>> { ExcludedRule(Bag::default(), Phase) }
 }
 impl<R0> ExcludedRule<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ExcludedRule<Set> { self.0.set("Name", value.into_expr()); ExcludedRule(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ExcludedRule<Set> { ExcludedRule(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ExcludedRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldIdentifier` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldidentifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldIdentifier<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldIdentifier<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldIdentifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldIdentifier<super::missing::Identifier> { FieldIdentifier(Bag::default(), Phase) }
+    pub fn new() -> FieldIdentifier<Missing<super::required::Identifier>> { FieldIdentifier(Bag::default(), Phase) }
 }
 impl<R0> FieldIdentifier<R0> {
     /// `Identifier`: text, required. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> FieldIdentifier<Set> { self.0.set("Identifier", value.into_expr()); FieldIdentifier(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> FieldIdentifier<Set> { FieldIdentifier(put(self.0, "Identifier", value.into_expr()), Phase) }
 }
 impl Done for FieldIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch(Bag);
+#[must_use] pub struct FieldToMatch(Bag);
 impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllQueryArguments`: JSON. Update: in place.
-    pub fn all_query_arguments(mut self, value: impl Arg<Any>) -> Self { self.0.set("AllQueryArguments", value.into_expr()); self }
+    pub fn all_query_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllQueryArguments", value.into_expr())) }
     /// `Body`: `Body`. Update: in place.
-    pub fn body(mut self, value: impl Arg<Body>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<Body>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `Cookies`: `Cookies`. Update: in place.
-    pub fn cookies(mut self, value: impl Arg<Cookies>) -> Self { self.0.set("Cookies", value.into_expr()); self }
+    pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value.into_expr())) }
     /// `HeaderOrder`: `HeaderOrder`. Update: in place.
-    pub fn header_order(mut self, value: impl Arg<HeaderOrder>) -> Self { self.0.set("HeaderOrder", value.into_expr()); self }
+    pub fn header_order(self, value: impl Arg<HeaderOrder>) -> Self { Self(put(self.0, "HeaderOrder", value.into_expr())) }
     /// `Headers`: `Headers`. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Headers>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Headers>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
     /// `JA3Fingerprint`: `JA3Fingerprint`. Update: in place.
-    pub fn ja3_fingerprint(mut self, value: impl Arg<JA3Fingerprint>) -> Self { self.0.set("JA3Fingerprint", value.into_expr()); self }
+    pub fn ja3_fingerprint(self, value: impl Arg<JA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
     /// `JA4Fingerprint`: `JA4Fingerprint`. Update: in place.
-    pub fn ja4_fingerprint(mut self, value: impl Arg<JA4Fingerprint>) -> Self { self.0.set("JA4Fingerprint", value.into_expr()); self }
+    pub fn ja4_fingerprint(self, value: impl Arg<JA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
     /// `JsonBody`: `JsonBody`. Update: in place.
-    pub fn json_body(mut self, value: impl Arg<JsonBody>) -> Self { self.0.set("JsonBody", value.into_expr()); self }
+    pub fn json_body(self, value: impl Arg<JsonBody>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
     /// `Method`: JSON. Update: in place.
-    pub fn method(mut self, value: impl Arg<Any>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
     /// `QueryString`: JSON. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<Any>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
     /// `SingleHeader`: `SingleHeader`. Update: in place.
-    pub fn single_header(mut self, value: impl Arg<SingleHeader>) -> Self { self.0.set("SingleHeader", value.into_expr()); self }
+    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
     /// `SingleQueryArgument`: `SingleQueryArgument`. Update: in place.
-    pub fn single_query_argument(mut self, value: impl Arg<SingleQueryArgument>) -> Self { self.0.set("SingleQueryArgument", value.into_expr()); self }
+    pub fn single_query_argument(self, value: impl Arg<SingleQueryArgument>) -> Self { Self(put(self.0, "SingleQueryArgument", value.into_expr())) }
     /// `UriFragment`: `UriFragment`. Update: in place.
-    pub fn uri_fragment(mut self, value: impl Arg<UriFragment>) -> Self { self.0.set("UriFragment", value.into_expr()); self }
+    pub fn uri_fragment(self, value: impl Arg<UriFragment>) -> Self { Self(put(self.0, "UriFragment", value.into_expr())) }
     /// `UriPath`: JSON. Update: in place.
-    pub fn uri_path(mut self, value: impl Arg<Any>) -> Self { self.0.set("UriPath", value.into_expr()); self }
+    pub fn uri_path(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToProtect` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-fieldtoprotect.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToProtect<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldToProtect<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldToProtect {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldToProtect<super::missing::FieldType> { FieldToProtect(Bag::default(), Phase) }
+    pub fn new() -> FieldToProtect<Missing<super::required::FieldType>> { FieldToProtect(Bag::default(), Phase) }
 }
 impl<R0> FieldToProtect<R0> {
     /// `FieldKeys`: list of text. Update: in place.
-    pub fn field_keys(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("FieldKeys", value.into_expr()); self }
+    pub fn field_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FieldKeys", value.into_expr()), Phase) }
     /// `FieldType`: `FieldType`, required. Update: in place.
-    pub fn field_type(mut self, value: impl Arg<FieldType>) -> FieldToProtect<Set> { self.0.set("FieldType", value.into_expr()); FieldToProtect(self.0, Phase) }
+    pub fn field_type(self, value: impl Arg<FieldType>) -> FieldToProtect<Set> { FieldToProtect(put(self.0, "FieldType", value.into_expr()), Phase) }
 }
 impl Done for FieldToProtect { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForwardedIPConfiguration` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-forwardedipconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ForwardedIPConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ForwardedIPConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ForwardedIPConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ForwardedIPConfiguration<super::missing::FallbackBehavior, super::missing::HeaderName> { ForwardedIPConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ForwardedIPConfiguration<Missing<super::required::FallbackBehavior>, Missing<super::required::HeaderName>> { ForwardedIPConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ForwardedIPConfiguration<R0, R1> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> ForwardedIPConfiguration<Set, R1> { self.0.set("FallbackBehavior", value.into_expr()); ForwardedIPConfiguration(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> ForwardedIPConfiguration<Set, R1> { ForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
     /// `HeaderName`: text, required. Update: in place.
-    pub fn header_name(mut self, value: impl Arg<str>) -> ForwardedIPConfiguration<R0, Set> { self.0.set("HeaderName", value.into_expr()); ForwardedIPConfiguration(self.0, Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> ForwardedIPConfiguration<R0, Set> { ForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
 }
 impl Done for ForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-geomatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeoMatchStatement(Bag);
+#[must_use] pub struct GeoMatchStatement(Bag);
 impl GeoMatchStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CountryCodes`: list of text. Update: in place.
-    pub fn country_codes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CountryCodes", value.into_expr()); self }
+    pub fn country_codes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CountryCodes", value.into_expr())) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
-    pub fn forwarded_ip_config(mut self, value: impl Arg<ForwardedIPConfiguration>) -> Self { self.0.set("ForwardedIPConfig", value.into_expr()); self }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr())) }
 }
 impl Done for GeoMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderMatchPattern` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headermatchpattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeaderMatchPattern(Bag);
+#[must_use] pub struct HeaderMatchPattern(Bag);
 impl HeaderMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place.
-    pub fn all(mut self, value: impl Arg<Any>) -> Self { self.0.set("All", value.into_expr()); self }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
     /// `ExcludedHeaders`: list of text. Update: in place.
-    pub fn excluded_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedHeaders", value.into_expr()); self }
+    pub fn excluded_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedHeaders", value.into_expr())) }
     /// `IncludedHeaders`: list of text. Update: in place.
-    pub fn included_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludedHeaders", value.into_expr()); self }
+    pub fn included_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedHeaders", value.into_expr())) }
 }
 impl Done for HeaderMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderOrder` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headerorder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeaderOrder<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HeaderOrder<R0 = Set>(Bag, Phase<(R0,)>);
 impl HeaderOrder {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HeaderOrder<super::missing::OversizeHandling> { HeaderOrder(Bag::default(), Phase) }
+    pub fn new() -> HeaderOrder<Missing<super::required::OversizeHandling>> { HeaderOrder(Bag::default(), Phase) }
 }
 impl<R0> HeaderOrder<R0> {
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
-    pub fn oversize_handling(mut self, value: impl Arg<OversizeHandling>) -> HeaderOrder<Set> { self.0.set("OversizeHandling", value.into_expr()); HeaderOrder(self.0, Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> HeaderOrder<Set> { HeaderOrder(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for HeaderOrder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Headers` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-headers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Headers<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Headers<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Headers {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Headers<super::missing::MatchPattern, super::missing::MatchScope, super::missing::OversizeHandling> { Headers(Bag::default(), Phase) }
+    pub fn new() -> Headers<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>, Missing<super::required::OversizeHandling>> { Headers(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Headers<R0, R1, R2> {
     /// `MatchPattern`: `HeaderMatchPattern`, required. Update: in place.
-    pub fn match_pattern(mut self, value: impl Arg<HeaderMatchPattern>) -> Headers<Set, R1, R2> { self.0.set("MatchPattern", value.into_expr()); Headers(self.0, Phase) }
+    pub fn match_pattern(self, value: impl Arg<HeaderMatchPattern>) -> Headers<Set, R1, R2> { Headers(put(self.0, "MatchPattern", value.into_expr()), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place.
-    pub fn match_scope(mut self, value: impl Arg<MatchScope>) -> Headers<R0, Set, R2> { self.0.set("MatchScope", value.into_expr()); Headers(self.0, Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> Headers<R0, Set, R2> { Headers(put(self.0, "MatchScope", value.into_expr()), Phase) }
     /// `OversizeHandling`: `OversizeHandling`, required. Update: in place.
-    pub fn oversize_handling(mut self, value: impl Arg<OversizeHandling>) -> Headers<R0, R1, Set> { self.0.set("OversizeHandling", value.into_expr()); Headers(self.0, Phase) }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Headers<R0, R1, Set> { Headers(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for Headers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSetForwardedIPConfiguration` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetforwardedipconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IPSetForwardedIPConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IPSetForwardedIPConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IPSetForwardedIPConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IPSetForwardedIPConfiguration<super::missing::FallbackBehavior, super::missing::HeaderName, super::missing::Position> { IPSetForwardedIPConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IPSetForwardedIPConfiguration<Missing<super::required::FallbackBehavior>, Missing<super::required::HeaderName>, Missing<super::required::Position>> { IPSetForwardedIPConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IPSetForwardedIPConfiguration<R0, R1, R2> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> IPSetForwardedIPConfiguration<Set, R1, R2> { self.0.set("FallbackBehavior", value.into_expr()); IPSetForwardedIPConfiguration(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> IPSetForwardedIPConfiguration<Set, R1, R2> { IPSetForwardedIPConfiguration(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
     /// `HeaderName`: text, required. Update: in place.
-    pub fn header_name(mut self, value: impl Arg<str>) -> IPSetForwardedIPConfiguration<R0, Set, R2> { self.0.set("HeaderName", value.into_expr()); IPSetForwardedIPConfiguration(self.0, Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> IPSetForwardedIPConfiguration<R0, Set, R2> { IPSetForwardedIPConfiguration(put(self.0, "HeaderName", value.into_expr()), Phase) }
     /// `Position`: `Position`, required. Update: in place.
-    pub fn position(mut self, value: impl Arg<Position>) -> IPSetForwardedIPConfiguration<R0, R1, Set> { self.0.set("Position", value.into_expr()); IPSetForwardedIPConfiguration(self.0, Phase) }
+    pub fn position(self, value: impl Arg<Position>) -> IPSetForwardedIPConfiguration<R0, R1, Set> { IPSetForwardedIPConfiguration(put(self.0, "Position", value.into_expr()), Phase) }
 }
 impl Done for IPSetForwardedIPConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSetReferenceStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ipsetreferencestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IPSetReferenceStatement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IPSetReferenceStatement<R0 = Set>(Bag, Phase<(R0,)>);
 impl IPSetReferenceStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IPSetReferenceStatement<super::missing::Arn> { IPSetReferenceStatement(Bag::default(), Phase) }
+    pub fn new() -> IPSetReferenceStatement<Missing<super::required::Arn>> { IPSetReferenceStatement(Bag::default(), Phase) }
 }
 impl<R0> IPSetReferenceStatement<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> IPSetReferenceStatement<Set> { self.0.set("Arn", value.into_expr()); IPSetReferenceStatement(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> IPSetReferenceStatement<Set> { IPSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `IPSetForwardedIPConfig`: `IPSetForwardedIPConfiguration`. Update: in place.
-    pub fn ip_set_forwarded_ip_config(mut self, value: impl Arg<IPSetForwardedIPConfiguration>) -> Self { self.0.set("IPSetForwardedIPConfig", value.into_expr()); self }
+    pub fn ip_set_forwarded_ip_config(self, value: impl Arg<IPSetForwardedIPConfiguration>) -> Self { Self(put(self.0, "IPSetForwardedIPConfig", value.into_expr()), Phase) }
 }
 impl Done for IPSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImmunityTimeProperty` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-immunitytimeproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImmunityTimeProperty<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ImmunityTimeProperty<R0 = Set>(Bag, Phase<(R0,)>);
 impl ImmunityTimeProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImmunityTimeProperty<super::missing::ImmunityTime> { ImmunityTimeProperty(Bag::default(), Phase) }
+    pub fn new() -> ImmunityTimeProperty<Missing<super::required::ImmunityTime>> { ImmunityTimeProperty(Bag::default(), Phase) }
 }
 impl<R0> ImmunityTimeProperty<R0> {
     /// `ImmunityTime`: integer, required. Update: in place.
-    pub fn immunity_time(mut self, value: impl Arg<i64>) -> ImmunityTimeProperty<Set> { self.0.set("ImmunityTime", value.into_expr()); ImmunityTimeProperty(self.0, Phase) }
+    pub fn immunity_time(self, value: impl Arg<i64>) -> ImmunityTimeProperty<Set> { ImmunityTimeProperty(put(self.0, "ImmunityTime", value.into_expr()), Phase) }
 }
 impl Done for ImmunityTimeProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JA3Fingerprint` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ja3fingerprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JA3Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JA3Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
 impl JA3Fingerprint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JA3Fingerprint<super::missing::FallbackBehavior> { JA3Fingerprint(Bag::default(), Phase) }
+    pub fn new() -> JA3Fingerprint<Missing<super::required::FallbackBehavior>> { JA3Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> JA3Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> JA3Fingerprint<Set> { self.0.set("FallbackBehavior", value.into_expr()); JA3Fingerprint(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA3Fingerprint<Set> { JA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for JA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JA4Fingerprint` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ja4fingerprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JA4Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JA4Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
 impl JA4Fingerprint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JA4Fingerprint<super::missing::FallbackBehavior> { JA4Fingerprint(Bag::default(), Phase) }
+    pub fn new() -> JA4Fingerprint<Missing<super::required::FallbackBehavior>> { JA4Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> JA4Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> JA4Fingerprint<Set> { self.0.set("FallbackBehavior", value.into_expr()); JA4Fingerprint(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> JA4Fingerprint<Set> { JA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for JA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonBody` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonbody.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonBody<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JsonBody<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JsonBody {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JsonBody<super::missing::MatchPattern, super::missing::MatchScope> { JsonBody(Bag::default(), Phase) }
+    pub fn new() -> JsonBody<Missing<super::required::MatchPattern>, Missing<super::required::MatchScope>> { JsonBody(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonBody<R0, R1> {
     /// `InvalidFallbackBehavior`: `InvalidFallbackBehavior`. Update: in place.
-    pub fn invalid_fallback_behavior(mut self, value: impl Arg<InvalidFallbackBehavior>) -> Self { self.0.set("InvalidFallbackBehavior", value.into_expr()); self }
+    pub fn invalid_fallback_behavior(self, value: impl Arg<InvalidFallbackBehavior>) -> Self { Self(put(self.0, "InvalidFallbackBehavior", value.into_expr()), Phase) }
     /// `MatchPattern`: `JsonMatchPattern`, required. Update: in place.
-    pub fn match_pattern(mut self, value: impl Arg<JsonMatchPattern>) -> JsonBody<Set, R1> { self.0.set("MatchPattern", value.into_expr()); JsonBody(self.0, Phase) }
+    pub fn match_pattern(self, value: impl Arg<JsonMatchPattern>) -> JsonBody<Set, R1> { JsonBody(put(self.0, "MatchPattern", value.into_expr()), Phase) }
     /// `MatchScope`: `MatchScope`, required. Update: in place.
-    pub fn match_scope(mut self, value: impl Arg<MatchScope>) -> JsonBody<R0, Set> { self.0.set("MatchScope", value.into_expr()); JsonBody(self.0, Phase) }
+    pub fn match_scope(self, value: impl Arg<MatchScope>) -> JsonBody<R0, Set> { JsonBody(put(self.0, "MatchScope", value.into_expr()), Phase) }
     /// `OversizeHandling`: `OversizeHandling`. Update: in place.
-    pub fn oversize_handling(mut self, value: impl Arg<OversizeHandling>) -> Self { self.0.set("OversizeHandling", value.into_expr()); self }
+    pub fn oversize_handling(self, value: impl Arg<OversizeHandling>) -> Self { Self(put(self.0, "OversizeHandling", value.into_expr()), Phase) }
 }
 impl Done for JsonBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonMatchPattern` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-jsonmatchpattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonMatchPattern(Bag);
+#[must_use] pub struct JsonMatchPattern(Bag);
 impl JsonMatchPattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place.
-    pub fn all(mut self, value: impl Arg<Any>) -> Self { self.0.set("All", value.into_expr()); self }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
     /// `IncludedPaths`: list of text. Update: in place.
-    pub fn included_paths(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludedPaths", value.into_expr()); self }
+    pub fn included_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPaths", value.into_expr())) }
 }
 impl Done for JsonMatchPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-label.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Label<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Label<R0 = Set>(Bag, Phase<(R0,)>);
 impl Label {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Label<super::missing::Name> { Label(Bag::default(), Phase) }
+    pub fn new() -> Label<Missing<super::required::Name>> { Label(Bag::default(), Phase) }
 }
 impl<R0> Label<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Label<Set> { self.0.set("Name", value.into_expr()); Label(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Label<Set> { Label(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-labelmatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LabelMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LabelMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LabelMatchStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LabelMatchStatement<super::missing::Key, super::missing::Scope> { LabelMatchStatement(Bag::default(), Phase) }
+    pub fn new() -> LabelMatchStatement<Missing<super::required::Key>, Missing<super::required::Scope>> { LabelMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> LabelMatchStatement<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> LabelMatchStatement<Set, R1> { self.0.set("Key", value.into_expr()); LabelMatchStatement(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> LabelMatchStatement<Set, R1> { LabelMatchStatement(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Scope`: `LabelMatchStatementScope`, required. Update: in place.
-    pub fn scope(mut self, value: impl Arg<LabelMatchStatementScope>) -> LabelMatchStatement<R0, Set> { self.0.set("Scope", value.into_expr()); LabelMatchStatement(self.0, Phase) }
+    pub fn scope(self, value: impl Arg<LabelMatchStatementScope>) -> LabelMatchStatement<R0, Set> { LabelMatchStatement(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for LabelMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedRuleGroupConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedRuleGroupConfig(Bag);
+#[must_use] pub struct ManagedRuleGroupConfig(Bag);
 impl ManagedRuleGroupConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSManagedRulesACFPRuleSet`: `AWSManagedRulesACFPRuleSet`. Update: in place.
-    pub fn aws_managed_rules_acfp_rule_set(mut self, value: impl Arg<AWSManagedRulesACFPRuleSet>) -> Self { self.0.set("AWSManagedRulesACFPRuleSet", value.into_expr()); self }
+    pub fn aws_managed_rules_acfp_rule_set(self, value: impl Arg<AWSManagedRulesACFPRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesACFPRuleSet", value.into_expr())) }
     /// `AWSManagedRulesAntiDDoSRuleSet`: `AWSManagedRulesAntiDDoSRuleSet`. Update: in place.
-    pub fn aws_managed_rules_anti_d_do_s_rule_set(mut self, value: impl Arg<AWSManagedRulesAntiDDoSRuleSet>) -> Self { self.0.set("AWSManagedRulesAntiDDoSRuleSet", value.into_expr()); self }
+    pub fn aws_managed_rules_anti_d_do_s_rule_set(self, value: impl Arg<AWSManagedRulesAntiDDoSRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesAntiDDoSRuleSet", value.into_expr())) }
     /// `AWSManagedRulesATPRuleSet`: `AWSManagedRulesATPRuleSet`. Update: in place.
-    pub fn aws_managed_rules_atp_rule_set(mut self, value: impl Arg<AWSManagedRulesATPRuleSet>) -> Self { self.0.set("AWSManagedRulesATPRuleSet", value.into_expr()); self }
+    pub fn aws_managed_rules_atp_rule_set(self, value: impl Arg<AWSManagedRulesATPRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesATPRuleSet", value.into_expr())) }
     /// `AWSManagedRulesBotControlRuleSet`: `AWSManagedRulesBotControlRuleSet`. Update: in place.
-    pub fn aws_managed_rules_bot_control_rule_set(mut self, value: impl Arg<AWSManagedRulesBotControlRuleSet>) -> Self { self.0.set("AWSManagedRulesBotControlRuleSet", value.into_expr()); self }
+    pub fn aws_managed_rules_bot_control_rule_set(self, value: impl Arg<AWSManagedRulesBotControlRuleSet>) -> Self { Self(put(self.0, "AWSManagedRulesBotControlRuleSet", value.into_expr())) }
     /// `LoginPath`: text. Update: in place.
-    pub fn login_path(mut self, value: impl Arg<str>) -> Self { self.0.set("LoginPath", value.into_expr()); self }
+    pub fn login_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginPath", value.into_expr())) }
     /// `PasswordField`: `FieldIdentifier`. Update: in place.
-    pub fn password_field(mut self, value: impl Arg<FieldIdentifier>) -> Self { self.0.set("PasswordField", value.into_expr()); self }
+    pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "PasswordField", value.into_expr())) }
     /// `PayloadType`: `PayloadType`. Update: in place.
-    pub fn payload_type(mut self, value: impl Arg<PayloadType>) -> Self { self.0.set("PayloadType", value.into_expr()); self }
+    pub fn payload_type(self, value: impl Arg<PayloadType>) -> Self { Self(put(self.0, "PayloadType", value.into_expr())) }
     /// `UsernameField`: `FieldIdentifier`. Update: in place.
-    pub fn username_field(mut self, value: impl Arg<FieldIdentifier>) -> Self { self.0.set("UsernameField", value.into_expr()); self }
+    pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "UsernameField", value.into_expr())) }
 }
 impl Done for ManagedRuleGroupConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedRuleGroupStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-managedrulegroupstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedRuleGroupStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ManagedRuleGroupStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ManagedRuleGroupStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedRuleGroupStatement<super::missing::Name, super::missing::VendorName> { ManagedRuleGroupStatement(Bag::default(), Phase) }
+    pub fn new() -> ManagedRuleGroupStatement<Missing<super::required::Name>, Missing<super::required::VendorName>> { ManagedRuleGroupStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> ManagedRuleGroupStatement<R0, R1> {
     /// `ExcludedRules`: list of `ExcludedRule`. Update: in place.
-    pub fn excluded_rules(mut self, value: impl Arg<Arr<ExcludedRule>>) -> Self { self.0.set("ExcludedRules", value.into_expr()); self }
+    pub fn excluded_rules(self, value: impl Arg<Arr<ExcludedRule>>) -> Self { Self(put(self.0, "ExcludedRules", value.into_expr()), Phase) }
     /// `ManagedRuleGroupConfigs`: list of `ManagedRuleGroupConfig`. Update: in place.
-    pub fn managed_rule_group_configs(mut self, value: impl Arg<Arr<ManagedRuleGroupConfig>>) -> Self { self.0.set("ManagedRuleGroupConfigs", value.into_expr()); self }
+    pub fn managed_rule_group_configs(self, value: impl Arg<Arr<ManagedRuleGroupConfig>>) -> Self { Self(put(self.0, "ManagedRuleGroupConfigs", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ManagedRuleGroupStatement<Set, R1> { self.0.set("Name", value.into_expr()); ManagedRuleGroupStatement(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ManagedRuleGroupStatement<Set, R1> { ManagedRuleGroupStatement(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RuleActionOverrides`: list of `RuleActionOverride`. Update: in place.
-    pub fn rule_action_overrides(mut self, value: impl Arg<Arr<RuleActionOverride>>) -> Self { self.0.set("RuleActionOverrides", value.into_expr()); self }
+    pub fn rule_action_overrides(self, value: impl Arg<Arr<RuleActionOverride>>) -> Self { Self(put(self.0, "RuleActionOverrides", value.into_expr()), Phase) }
     /// `ScopeDownStatement`: `Statement`. Update: in place.
-    pub fn scope_down_statement(mut self, value: impl Arg<Statement>) -> Self { self.0.set("ScopeDownStatement", value.into_expr()); self }
+    pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value.into_expr()), Phase) }
     /// `VendorName`: text, required. Update: in place.
-    pub fn vendor_name(mut self, value: impl Arg<str>) -> ManagedRuleGroupStatement<R0, Set> { self.0.set("VendorName", value.into_expr()); ManagedRuleGroupStatement(self.0, Phase) }
+    pub fn vendor_name(self, value: impl Arg<str>) -> ManagedRuleGroupStatement<R0, Set> { ManagedRuleGroupStatement(put(self.0, "VendorName", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for ManagedRuleGroupStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonetizationConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-monetizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonetizationConfig(Bag);
+#[must_use] pub struct MonetizationConfig(Bag);
 impl MonetizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CryptoConfig`: `CryptoConfig`. Update: in place.
-    pub fn crypto_config(mut self, value: impl Arg<CryptoConfig>) -> Self { self.0.set("CryptoConfig", value.into_expr()); self }
+    pub fn crypto_config(self, value: impl Arg<CryptoConfig>) -> Self { Self(put(self.0, "CryptoConfig", value.into_expr())) }
     /// `CurrencyMode`: `CurrencyMode`. Update: in place.
-    pub fn currency_mode(mut self, value: impl Arg<CurrencyMode>) -> Self { self.0.set("CurrencyMode", value.into_expr()); self }
+    pub fn currency_mode(self, value: impl Arg<CurrencyMode>) -> Self { Self(put(self.0, "CurrencyMode", value.into_expr())) }
 }
 impl Done for MonetizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonetizeAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-monetizeaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonetizeAction(Bag);
+#[must_use] pub struct MonetizeAction(Bag);
 impl MonetizeAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PriceMultiplier`: text. Update: in place.
-    pub fn price_multiplier(mut self, value: impl Arg<str>) -> Self { self.0.set("PriceMultiplier", value.into_expr()); self }
+    pub fn price_multiplier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceMultiplier", value.into_expr())) }
 }
 impl Done for MonetizeAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-notstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotStatement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NotStatement<R0 = Set>(Bag, Phase<(R0,)>);
 impl NotStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotStatement<super::missing::Statement> { NotStatement(Bag::default(), Phase) }
+    pub fn new() -> NotStatement<Missing<super::required::Statement>> { NotStatement(Bag::default(), Phase) }
 }
 impl<R0> NotStatement<R0> {
     /// `Statement`: `Statement`, required. Update: in place.
-    pub fn statement(mut self, value: impl Arg<Statement>) -> NotStatement<Set> { self.0.set("Statement", value.into_expr()); NotStatement(self.0, Phase) }
+    pub fn statement(self, value: impl Arg<Statement>) -> NotStatement<Set> { NotStatement(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for NotStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnSourceDDoSProtectionConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-onsourceddosprotectionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnSourceDDoSProtectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OnSourceDDoSProtectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl OnSourceDDoSProtectionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OnSourceDDoSProtectionConfig<super::missing::ALBLowReputationMode> { OnSourceDDoSProtectionConfig(Bag::default(), Phase) }
+    pub fn new() -> OnSourceDDoSProtectionConfig<Missing<super::required::ALBLowReputationMode>> { OnSourceDDoSProtectionConfig(Bag::default(), Phase) }
 }
 impl<R0> OnSourceDDoSProtectionConfig<R0> {
     /// `ALBLowReputationMode`: `ALBLowReputationMode`, required. Update: in place.
-    pub fn alb_low_reputation_mode(mut self, value: impl Arg<ALBLowReputationMode>) -> OnSourceDDoSProtectionConfig<Set> { self.0.set("ALBLowReputationMode", value.into_expr()); OnSourceDDoSProtectionConfig(self.0, Phase) }
+    pub fn alb_low_reputation_mode(self, value: impl Arg<ALBLowReputationMode>) -> OnSourceDDoSProtectionConfig<Set> { OnSourceDDoSProtectionConfig(put(self.0, "ALBLowReputationMode", value.into_expr()), Phase) }
 }
 impl Done for OnSourceDDoSProtectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-orstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrStatement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OrStatement<R0 = Set>(Bag, Phase<(R0,)>);
 impl OrStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OrStatement<super::missing::Statements> { OrStatement(Bag::default(), Phase) }
+    pub fn new() -> OrStatement<Missing<super::required::Statements>> { OrStatement(Bag::default(), Phase) }
 }
 impl<R0> OrStatement<R0> {
     /// `Statements`: list of `Statement`, required. Update: in place.
-    pub fn statements(mut self, value: impl Arg<Arr<Statement>>) -> OrStatement<Set> { self.0.set("Statements", value.into_expr()); OrStatement(self.0, Phase) }
+    pub fn statements(self, value: impl Arg<Arr<Statement>>) -> OrStatement<Set> { OrStatement(put(self.0, "Statements", value.into_expr()), Phase) }
 }
 impl Done for OrStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-overrideaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OverrideAction(Bag);
+#[must_use] pub struct OverrideAction(Bag);
 impl OverrideAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: JSON. Update: in place.
-    pub fn count(mut self, value: impl Arg<Any>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `None`: JSON. Update: in place.
-    pub fn none(mut self, value: impl Arg<Any>) -> Self { self.0.set("None", value.into_expr()); self }
+    pub fn none(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "None", value.into_expr())) }
 }
 impl Done for OverrideAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentNetwork` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-paymentnetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PaymentNetwork<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PaymentNetwork<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PaymentNetwork {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PaymentNetwork<super::missing::Chain, super::missing::Prices, super::missing::WalletAddress> { PaymentNetwork(Bag::default(), Phase) }
+    pub fn new() -> PaymentNetwork<Missing<super::required::Chain>, Missing<super::required::Prices>, Missing<super::required::WalletAddress>> { PaymentNetwork(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PaymentNetwork<R0, R1, R2> {
     /// `Chain`: `Chain`, required. Update: in place.
-    pub fn chain(mut self, value: impl Arg<Chain>) -> PaymentNetwork<Set, R1, R2> { self.0.set("Chain", value.into_expr()); PaymentNetwork(self.0, Phase) }
+    pub fn chain(self, value: impl Arg<Chain>) -> PaymentNetwork<Set, R1, R2> { PaymentNetwork(put(self.0, "Chain", value.into_expr()), Phase) }
     /// `Prices`: list of `Price`, required. Update: in place.
-    pub fn prices(mut self, value: impl Arg<Arr<Price>>) -> PaymentNetwork<R0, Set, R2> { self.0.set("Prices", value.into_expr()); PaymentNetwork(self.0, Phase) }
+    pub fn prices(self, value: impl Arg<Arr<Price>>) -> PaymentNetwork<R0, Set, R2> { PaymentNetwork(put(self.0, "Prices", value.into_expr()), Phase) }
     /// `WalletAddress`: text, required. Update: in place.
-    pub fn wallet_address(mut self, value: impl Arg<str>) -> PaymentNetwork<R0, R1, Set> { self.0.set("WalletAddress", value.into_expr()); PaymentNetwork(self.0, Phase) }
+    pub fn wallet_address(self, value: impl Arg<str>) -> PaymentNetwork<R0, R1, Set> { PaymentNetwork(put(self.0, "WalletAddress", value.into_expr()), Phase) }
 }
 impl Done for PaymentNetwork { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreParseTextTransformation` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-preparsetexttransformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PreParseTextTransformation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PreParseTextTransformation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PreParseTextTransformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PreParseTextTransformation<super::missing::Priority, super::missing::Type> { PreParseTextTransformation(Bag::default(), Phase) }
+    pub fn new() -> PreParseTextTransformation<Missing<super::required::Priority>, Missing<super::required::Type>> { PreParseTextTransformation(Bag::default(), Phase) }
 }
 impl<R0, R1> PreParseTextTransformation<R0, R1> {
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> PreParseTextTransformation<Set, R1> { self.0.set("Priority", value.into_expr()); PreParseTextTransformation(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> PreParseTextTransformation<Set, R1> { PreParseTextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> PreParseTextTransformation<R0, Set> { self.0.set("Type", value.into_expr()); PreParseTextTransformation(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PreParseTextTransformation<R0, Set> { PreParseTextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PreParseTextTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Price` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-price.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Price<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Price<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Price {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Price<super::missing::Amount, super::missing::Currency> { Price(Bag::default(), Phase) }
+    pub fn new() -> Price<Missing<super::required::Amount>, Missing<super::required::Currency>> { Price(Bag::default(), Phase) }
 }
 impl<R0, R1> Price<R0, R1> {
     /// `Amount`: text, required. Update: in place.
-    pub fn amount(mut self, value: impl Arg<str>) -> Price<Set, R1> { self.0.set("Amount", value.into_expr()); Price(self.0, Phase) }
+    pub fn amount(self, value: impl Arg<str>) -> Price<Set, R1> { Price(put(self.0, "Amount", value.into_expr()), Phase) }
     /// `Currency`: `Currency`, required. Update: in place.
-    pub fn currency(mut self, value: impl Arg<Currency>) -> Price<R0, Set> { self.0.set("Currency", value.into_expr()); Price(self.0, Phase) }
+    pub fn currency(self, value: impl Arg<Currency>) -> Price<R0, Set> { Price(put(self.0, "Currency", value.into_expr()), Phase) }
 }
 impl Done for Price { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateBasedStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateBasedStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RateBasedStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RateBasedStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateBasedStatement<super::missing::AggregateKeyType, super::missing::Limit> { RateBasedStatement(Bag::default(), Phase) }
+    pub fn new() -> RateBasedStatement<Missing<super::required::AggregateKeyType>, Missing<super::required::Limit>> { RateBasedStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> RateBasedStatement<R0, R1> {
     /// `AggregateKeyType`: `AggregateKeyType`, required. Update: in place.
-    pub fn aggregate_key_type(mut self, value: impl Arg<AggregateKeyType>) -> RateBasedStatement<Set, R1> { self.0.set("AggregateKeyType", value.into_expr()); RateBasedStatement(self.0, Phase) }
+    pub fn aggregate_key_type(self, value: impl Arg<AggregateKeyType>) -> RateBasedStatement<Set, R1> { RateBasedStatement(put(self.0, "AggregateKeyType", value.into_expr()), Phase) }
     /// `CustomKeys`: list of `RateBasedStatementCustomKey`. Update: in place.
-    pub fn custom_keys(mut self, value: impl Arg<Arr<RateBasedStatementCustomKey>>) -> Self { self.0.set("CustomKeys", value.into_expr()); self }
+    pub fn custom_keys(self, value: impl Arg<Arr<RateBasedStatementCustomKey>>) -> Self { Self(put(self.0, "CustomKeys", value.into_expr()), Phase) }
     /// `EvaluationWindowSec`: integer. Update: in place.
-    pub fn evaluation_window_sec(mut self, value: impl Arg<i64>) -> Self { self.0.set("EvaluationWindowSec", value.into_expr()); self }
+    pub fn evaluation_window_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationWindowSec", value.into_expr()), Phase) }
     /// `ForwardedIPConfig`: `ForwardedIPConfiguration`. Update: in place.
-    pub fn forwarded_ip_config(mut self, value: impl Arg<ForwardedIPConfiguration>) -> Self { self.0.set("ForwardedIPConfig", value.into_expr()); self }
+    pub fn forwarded_ip_config(self, value: impl Arg<ForwardedIPConfiguration>) -> Self { Self(put(self.0, "ForwardedIPConfig", value.into_expr()), Phase) }
     /// `Limit`: integer, required. Update: in place.
-    pub fn limit(mut self, value: impl Arg<i64>) -> RateBasedStatement<R0, Set> { self.0.set("Limit", value.into_expr()); RateBasedStatement(self.0, Phase) }
+    pub fn limit(self, value: impl Arg<i64>) -> RateBasedStatement<R0, Set> { RateBasedStatement(put(self.0, "Limit", value.into_expr()), Phase) }
     /// `ScopeDownStatement`: `Statement`. Update: in place.
-    pub fn scope_down_statement(mut self, value: impl Arg<Statement>) -> Self { self.0.set("ScopeDownStatement", value.into_expr()); self }
+    pub fn scope_down_statement(self, value: impl Arg<Statement>) -> Self { Self(put(self.0, "ScopeDownStatement", value.into_expr()), Phase) }
 }
 impl Done for RateBasedStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateBasedStatementCustomKey` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratebasedstatementcustomkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateBasedStatementCustomKey(Bag);
+#[must_use] pub struct RateBasedStatementCustomKey(Bag);
 impl RateBasedStatementCustomKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ASN`: JSON. Update: in place.
-    pub fn asn(mut self, value: impl Arg<Any>) -> Self { self.0.set("ASN", value.into_expr()); self }
+    pub fn asn(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ASN", value.into_expr())) }
     /// `Cookie`: `RateLimitCookie`. Update: in place.
-    pub fn cookie(mut self, value: impl Arg<RateLimitCookie>) -> Self { self.0.set("Cookie", value.into_expr()); self }
+    pub fn cookie(self, value: impl Arg<RateLimitCookie>) -> Self { Self(put(self.0, "Cookie", value.into_expr())) }
     /// `ForwardedIP`: JSON. Update: in place.
-    pub fn forwarded_ip(mut self, value: impl Arg<Any>) -> Self { self.0.set("ForwardedIP", value.into_expr()); self }
+    pub fn forwarded_ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ForwardedIP", value.into_expr())) }
     /// `Header`: `RateLimitHeader`. Update: in place.
-    pub fn header(mut self, value: impl Arg<RateLimitHeader>) -> Self { self.0.set("Header", value.into_expr()); self }
+    pub fn header(self, value: impl Arg<RateLimitHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
     /// `HTTPMethod`: JSON. Update: in place.
-    pub fn http_method(mut self, value: impl Arg<Any>) -> Self { self.0.set("HTTPMethod", value.into_expr()); self }
+    pub fn http_method(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HTTPMethod", value.into_expr())) }
     /// `IP`: JSON. Update: in place.
-    pub fn ip(mut self, value: impl Arg<Any>) -> Self { self.0.set("IP", value.into_expr()); self }
+    pub fn ip(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "IP", value.into_expr())) }
     /// `JA3Fingerprint`: `RateLimitJA3Fingerprint`. Update: in place.
-    pub fn ja3_fingerprint(mut self, value: impl Arg<RateLimitJA3Fingerprint>) -> Self { self.0.set("JA3Fingerprint", value.into_expr()); self }
+    pub fn ja3_fingerprint(self, value: impl Arg<RateLimitJA3Fingerprint>) -> Self { Self(put(self.0, "JA3Fingerprint", value.into_expr())) }
     /// `JA4Fingerprint`: `RateLimitJA4Fingerprint`. Update: in place.
-    pub fn ja4_fingerprint(mut self, value: impl Arg<RateLimitJA4Fingerprint>) -> Self { self.0.set("JA4Fingerprint", value.into_expr()); self }
+    pub fn ja4_fingerprint(self, value: impl Arg<RateLimitJA4Fingerprint>) -> Self { Self(put(self.0, "JA4Fingerprint", value.into_expr())) }
     /// `LabelNamespace`: `RateLimitLabelNamespace`. Update: in place.
-    pub fn label_namespace(mut self, value: impl Arg<RateLimitLabelNamespace>) -> Self { self.0.set("LabelNamespace", value.into_expr()); self }
+    pub fn label_namespace(self, value: impl Arg<RateLimitLabelNamespace>) -> Self { Self(put(self.0, "LabelNamespace", value.into_expr())) }
     /// `QueryArgument`: `RateLimitQueryArgument`. Update: in place.
-    pub fn query_argument(mut self, value: impl Arg<RateLimitQueryArgument>) -> Self { self.0.set("QueryArgument", value.into_expr()); self }
+    pub fn query_argument(self, value: impl Arg<RateLimitQueryArgument>) -> Self { Self(put(self.0, "QueryArgument", value.into_expr())) }
     /// `QueryString`: `RateLimitQueryString`. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<RateLimitQueryString>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<RateLimitQueryString>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
     /// `UriPath`: `RateLimitUriPath`. Update: in place.
-    pub fn uri_path(mut self, value: impl Arg<RateLimitUriPath>) -> Self { self.0.set("UriPath", value.into_expr()); self }
+    pub fn uri_path(self, value: impl Arg<RateLimitUriPath>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for RateBasedStatementCustomKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitCookie` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitcookie.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitCookie<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RateLimitCookie<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RateLimitCookie {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitCookie<super::missing::Name, super::missing::TextTransformations> { RateLimitCookie(Bag::default(), Phase) }
+    pub fn new() -> RateLimitCookie<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitCookie(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitCookie<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RateLimitCookie<Set, R1> { self.0.set("Name", value.into_expr()); RateLimitCookie(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitCookie<Set, R1> { RateLimitCookie(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitCookie<R0, Set> { self.0.set("TextTransformations", value.into_expr()); RateLimitCookie(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitCookie<R0, Set> { RateLimitCookie(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitCookie { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitHeader` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RateLimitHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RateLimitHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitHeader<super::missing::Name, super::missing::TextTransformations> { RateLimitHeader(Bag::default(), Phase) }
+    pub fn new() -> RateLimitHeader<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitHeader<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RateLimitHeader<Set, R1> { self.0.set("Name", value.into_expr()); RateLimitHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitHeader<Set, R1> { RateLimitHeader(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitHeader<R0, Set> { self.0.set("TextTransformations", value.into_expr()); RateLimitHeader(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitHeader<R0, Set> { RateLimitHeader(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitJA3Fingerprint` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitja3fingerprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitJA3Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RateLimitJA3Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
 impl RateLimitJA3Fingerprint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitJA3Fingerprint<super::missing::FallbackBehavior> { RateLimitJA3Fingerprint(Bag::default(), Phase) }
+    pub fn new() -> RateLimitJA3Fingerprint<Missing<super::required::FallbackBehavior>> { RateLimitJA3Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> RateLimitJA3Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> RateLimitJA3Fingerprint<Set> { self.0.set("FallbackBehavior", value.into_expr()); RateLimitJA3Fingerprint(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA3Fingerprint<Set> { RateLimitJA3Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for RateLimitJA3Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitJA4Fingerprint` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitja4fingerprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitJA4Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RateLimitJA4Fingerprint<R0 = Set>(Bag, Phase<(R0,)>);
 impl RateLimitJA4Fingerprint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitJA4Fingerprint<super::missing::FallbackBehavior> { RateLimitJA4Fingerprint(Bag::default(), Phase) }
+    pub fn new() -> RateLimitJA4Fingerprint<Missing<super::required::FallbackBehavior>> { RateLimitJA4Fingerprint(Bag::default(), Phase) }
 }
 impl<R0> RateLimitJA4Fingerprint<R0> {
     /// `FallbackBehavior`: `FallbackBehavior`, required. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> RateLimitJA4Fingerprint<Set> { self.0.set("FallbackBehavior", value.into_expr()); RateLimitJA4Fingerprint(self.0, Phase) }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> RateLimitJA4Fingerprint<Set> { RateLimitJA4Fingerprint(put(self.0, "FallbackBehavior", value.into_expr()), Phase) }
 }
 impl Done for RateLimitJA4Fingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitLabelNamespace` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitlabelnamespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitLabelNamespace<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RateLimitLabelNamespace<R0 = Set>(Bag, Phase<(R0,)>);
 impl RateLimitLabelNamespace {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitLabelNamespace<super::missing::Namespace> { RateLimitLabelNamespace(Bag::default(), Phase) }
+    pub fn new() -> RateLimitLabelNamespace<Missing<super::required::Namespace>> { RateLimitLabelNamespace(Bag::default(), Phase) }
 }
 impl<R0> RateLimitLabelNamespace<R0> {
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> RateLimitLabelNamespace<Set> { self.0.set("Namespace", value.into_expr()); RateLimitLabelNamespace(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> RateLimitLabelNamespace<Set> { RateLimitLabelNamespace(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for RateLimitLabelNamespace { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitQueryArgument` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitqueryargument.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitQueryArgument<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RateLimitQueryArgument<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RateLimitQueryArgument {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitQueryArgument<super::missing::Name, super::missing::TextTransformations> { RateLimitQueryArgument(Bag::default(), Phase) }
+    pub fn new() -> RateLimitQueryArgument<Missing<super::required::Name>, Missing<super::required::TextTransformations>> { RateLimitQueryArgument(Bag::default(), Phase) }
 }
 impl<R0, R1> RateLimitQueryArgument<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RateLimitQueryArgument<Set, R1> { self.0.set("Name", value.into_expr()); RateLimitQueryArgument(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RateLimitQueryArgument<Set, R1> { RateLimitQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryArgument<R0, Set> { self.0.set("TextTransformations", value.into_expr()); RateLimitQueryArgument(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryArgument<R0, Set> { RateLimitQueryArgument(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitQueryArgument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitQueryString` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimitquerystring.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitQueryString<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RateLimitQueryString<R0 = Set>(Bag, Phase<(R0,)>);
 impl RateLimitQueryString {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitQueryString<super::missing::TextTransformations> { RateLimitQueryString(Bag::default(), Phase) }
+    pub fn new() -> RateLimitQueryString<Missing<super::required::TextTransformations>> { RateLimitQueryString(Bag::default(), Phase) }
 }
 impl<R0> RateLimitQueryString<R0> {
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryString<Set> { self.0.set("TextTransformations", value.into_expr()); RateLimitQueryString(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitQueryString<Set> { RateLimitQueryString(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitQueryString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateLimitUriPath` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ratelimituripath.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateLimitUriPath<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RateLimitUriPath<R0 = Set>(Bag, Phase<(R0,)>);
 impl RateLimitUriPath {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateLimitUriPath<super::missing::TextTransformations> { RateLimitUriPath(Bag::default(), Phase) }
+    pub fn new() -> RateLimitUriPath<Missing<super::required::TextTransformations>> { RateLimitUriPath(Bag::default(), Phase) }
 }
 impl<R0> RateLimitUriPath<R0> {
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitUriPath<Set> { self.0.set("TextTransformations", value.into_expr()); RateLimitUriPath(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RateLimitUriPath<Set> { RateLimitUriPath(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RateLimitUriPath { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Regex` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regex.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Regex(Bag);
+#[must_use] pub struct Regex(Bag);
 impl Regex {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegexString`: text. Update: in place.
-    pub fn regex_string(mut self, value: impl Arg<str>) -> Self { self.0.set("RegexString", value.into_expr()); self }
+    pub fn regex_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexString", value.into_expr())) }
 }
 impl Done for Regex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegexMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexmatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegexMatchStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RegexMatchStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RegexMatchStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegexMatchStatement<super::missing::FieldToMatch, super::missing::RegexString, super::missing::TextTransformations> { RegexMatchStatement(Bag::default(), Phase) }
+    pub fn new() -> RegexMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::RegexString>, Missing<super::required::TextTransformations>> { RegexMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegexMatchStatement<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> RegexMatchStatement<Set, R1, R2> { self.0.set("FieldToMatch", value.into_expr()); RegexMatchStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexMatchStatement<Set, R1, R2> { RegexMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `RegexString`: text, required. Update: in place.
-    pub fn regex_string(mut self, value: impl Arg<str>) -> RegexMatchStatement<R0, Set, R2> { self.0.set("RegexString", value.into_expr()); RegexMatchStatement(self.0, Phase) }
+    pub fn regex_string(self, value: impl Arg<str>) -> RegexMatchStatement<R0, Set, R2> { RegexMatchStatement(put(self.0, "RegexString", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RegexMatchStatement<R0, R1, Set> { self.0.set("TextTransformations", value.into_expr()); RegexMatchStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexMatchStatement<R0, R1, Set> { RegexMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RegexMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegexPatternSetReferenceStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-regexpatternsetreferencestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegexPatternSetReferenceStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RegexPatternSetReferenceStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RegexPatternSetReferenceStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegexPatternSetReferenceStatement<super::missing::Arn, super::missing::FieldToMatch, super::missing::TextTransformations> { RegexPatternSetReferenceStatement(Bag::default(), Phase) }
+    pub fn new() -> RegexPatternSetReferenceStatement<Missing<super::required::Arn>, Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { RegexPatternSetReferenceStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegexPatternSetReferenceStatement<R0, R1, R2> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> RegexPatternSetReferenceStatement<Set, R1, R2> { self.0.set("Arn", value.into_expr()); RegexPatternSetReferenceStatement(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> RegexPatternSetReferenceStatement<Set, R1, R2> { RegexPatternSetReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> RegexPatternSetReferenceStatement<R0, Set, R2> { self.0.set("FieldToMatch", value.into_expr()); RegexPatternSetReferenceStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> RegexPatternSetReferenceStatement<R0, Set, R2> { RegexPatternSetReferenceStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> RegexPatternSetReferenceStatement<R0, R1, Set> { self.0.set("TextTransformations", value.into_expr()); RegexPatternSetReferenceStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> RegexPatternSetReferenceStatement<R0, R1, Set> { RegexPatternSetReferenceStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for RegexPatternSetReferenceStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestBodyAssociatedResourceTypeConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestbodyassociatedresourcetypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequestBodyAssociatedResourceTypeConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RequestBodyAssociatedResourceTypeConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RequestBodyAssociatedResourceTypeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RequestBodyAssociatedResourceTypeConfig<super::missing::DefaultSizeInspectionLimit> { RequestBodyAssociatedResourceTypeConfig(Bag::default(), Phase) }
+    pub fn new() -> RequestBodyAssociatedResourceTypeConfig<Missing<super::required::DefaultSizeInspectionLimit>> { RequestBodyAssociatedResourceTypeConfig(Bag::default(), Phase) }
 }
 impl<R0> RequestBodyAssociatedResourceTypeConfig<R0> {
     /// `DefaultSizeInspectionLimit`: `DefaultSizeInspectionLimit`, required. Update: in place.
-    pub fn default_size_inspection_limit(mut self, value: impl Arg<DefaultSizeInspectionLimit>) -> RequestBodyAssociatedResourceTypeConfig<Set> { self.0.set("DefaultSizeInspectionLimit", value.into_expr()); RequestBodyAssociatedResourceTypeConfig(self.0, Phase) }
+    pub fn default_size_inspection_limit(self, value: impl Arg<DefaultSizeInspectionLimit>) -> RequestBodyAssociatedResourceTypeConfig<Set> { RequestBodyAssociatedResourceTypeConfig(put(self.0, "DefaultSizeInspectionLimit", value.into_expr()), Phase) }
 }
 impl Done for RequestBodyAssociatedResourceTypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestInspection` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequestInspection<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RequestInspection<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RequestInspection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RequestInspection<super::missing::PasswordField, super::missing::PayloadType, super::missing::UsernameField> { RequestInspection(Bag::default(), Phase) }
+    pub fn new() -> RequestInspection<Missing<super::required::PasswordField>, Missing<super::required::PayloadType>, Missing<super::required::UsernameField>> { RequestInspection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RequestInspection<R0, R1, R2> {
     /// `PasswordField`: `FieldIdentifier`, required. Update: in place.
-    pub fn password_field(mut self, value: impl Arg<FieldIdentifier>) -> RequestInspection<Set, R1, R2> { self.0.set("PasswordField", value.into_expr()); RequestInspection(self.0, Phase) }
+    pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> RequestInspection<Set, R1, R2> { RequestInspection(put(self.0, "PasswordField", value.into_expr()), Phase) }
     /// `PayloadType`: `PayloadType`, required. Update: in place.
-    pub fn payload_type(mut self, value: impl Arg<PayloadType>) -> RequestInspection<R0, Set, R2> { self.0.set("PayloadType", value.into_expr()); RequestInspection(self.0, Phase) }
+    pub fn payload_type(self, value: impl Arg<PayloadType>) -> RequestInspection<R0, Set, R2> { RequestInspection(put(self.0, "PayloadType", value.into_expr()), Phase) }
     /// `UsernameField`: `FieldIdentifier`, required. Update: in place.
-    pub fn username_field(mut self, value: impl Arg<FieldIdentifier>) -> RequestInspection<R0, R1, Set> { self.0.set("UsernameField", value.into_expr()); RequestInspection(self.0, Phase) }
+    pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> RequestInspection<R0, R1, Set> { RequestInspection(put(self.0, "UsernameField", value.into_expr()), Phase) }
 }
 impl Done for RequestInspection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestInspectionACFP` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-requestinspectionacfp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequestInspectionACFP<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RequestInspectionACFP<R0 = Set>(Bag, Phase<(R0,)>);
 impl RequestInspectionACFP {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RequestInspectionACFP<super::missing::PayloadType> { RequestInspectionACFP(Bag::default(), Phase) }
+    pub fn new() -> RequestInspectionACFP<Missing<super::required::PayloadType>> { RequestInspectionACFP(Bag::default(), Phase) }
 }
 impl<R0> RequestInspectionACFP<R0> {
     /// `AddressFields`: list of `FieldIdentifier`. Update: in place.
-    pub fn address_fields(mut self, value: impl Arg<Arr<FieldIdentifier>>) -> Self { self.0.set("AddressFields", value.into_expr()); self }
+    pub fn address_fields(self, value: impl Arg<Arr<FieldIdentifier>>) -> Self { Self(put(self.0, "AddressFields", value.into_expr()), Phase) }
     /// `EmailField`: `FieldIdentifier`. Update: in place.
-    pub fn email_field(mut self, value: impl Arg<FieldIdentifier>) -> Self { self.0.set("EmailField", value.into_expr()); self }
+    pub fn email_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "EmailField", value.into_expr()), Phase) }
     /// `PasswordField`: `FieldIdentifier`. Update: in place.
-    pub fn password_field(mut self, value: impl Arg<FieldIdentifier>) -> Self { self.0.set("PasswordField", value.into_expr()); self }
+    pub fn password_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "PasswordField", value.into_expr()), Phase) }
     /// `PayloadType`: `PayloadType`, required. Update: in place.
-    pub fn payload_type(mut self, value: impl Arg<PayloadType>) -> RequestInspectionACFP<Set> { self.0.set("PayloadType", value.into_expr()); RequestInspectionACFP(self.0, Phase) }
+    pub fn payload_type(self, value: impl Arg<PayloadType>) -> RequestInspectionACFP<Set> { RequestInspectionACFP(put(self.0, "PayloadType", value.into_expr()), Phase) }
     /// `PhoneNumberFields`: list of `FieldIdentifier`. Update: in place.
-    pub fn phone_number_fields(mut self, value: impl Arg<Arr<FieldIdentifier>>) -> Self { self.0.set("PhoneNumberFields", value.into_expr()); self }
+    pub fn phone_number_fields(self, value: impl Arg<Arr<FieldIdentifier>>) -> Self { Self(put(self.0, "PhoneNumberFields", value.into_expr()), Phase) }
     /// `UsernameField`: `FieldIdentifier`. Update: in place.
-    pub fn username_field(mut self, value: impl Arg<FieldIdentifier>) -> Self { self.0.set("UsernameField", value.into_expr()); self }
+    pub fn username_field(self, value: impl Arg<FieldIdentifier>) -> Self { Self(put(self.0, "UsernameField", value.into_expr()), Phase) }
 }
 impl Done for RequestInspectionACFP { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseInspection` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseInspection(Bag);
+#[must_use] pub struct ResponseInspection(Bag);
 impl ResponseInspection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BodyContains`: `ResponseInspectionBodyContains`. Update: in place.
-    pub fn body_contains(mut self, value: impl Arg<ResponseInspectionBodyContains>) -> Self { self.0.set("BodyContains", value.into_expr()); self }
+    pub fn body_contains(self, value: impl Arg<ResponseInspectionBodyContains>) -> Self { Self(put(self.0, "BodyContains", value.into_expr())) }
     /// `Header`: `ResponseInspectionHeader`. Update: in place.
-    pub fn header(mut self, value: impl Arg<ResponseInspectionHeader>) -> Self { self.0.set("Header", value.into_expr()); self }
+    pub fn header(self, value: impl Arg<ResponseInspectionHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
     /// `Json`: `ResponseInspectionJson`. Update: in place.
-    pub fn json(mut self, value: impl Arg<ResponseInspectionJson>) -> Self { self.0.set("Json", value.into_expr()); self }
+    pub fn json(self, value: impl Arg<ResponseInspectionJson>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
     /// `StatusCode`: `ResponseInspectionStatusCode`. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<ResponseInspectionStatusCode>) -> Self { self.0.set("StatusCode", value.into_expr()); self }
+    pub fn status_code(self, value: impl Arg<ResponseInspectionStatusCode>) -> Self { Self(put(self.0, "StatusCode", value.into_expr())) }
 }
 impl Done for ResponseInspection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseInspectionBodyContains` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionbodycontains.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseInspectionBodyContains<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResponseInspectionBodyContains<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResponseInspectionBodyContains {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResponseInspectionBodyContains<super::missing::FailureStrings, super::missing::SuccessStrings> { ResponseInspectionBodyContains(Bag::default(), Phase) }
+    pub fn new() -> ResponseInspectionBodyContains<Missing<super::required::FailureStrings>, Missing<super::required::SuccessStrings>> { ResponseInspectionBodyContains(Bag::default(), Phase) }
 }
 impl<R0, R1> ResponseInspectionBodyContains<R0, R1> {
     /// `FailureStrings`: list of text, required. Update: in place.
-    pub fn failure_strings(mut self, value: impl Arg<Arr<str>>) -> ResponseInspectionBodyContains<Set, R1> { self.0.set("FailureStrings", value.into_expr()); ResponseInspectionBodyContains(self.0, Phase) }
+    pub fn failure_strings(self, value: impl Arg<Arr<str>>) -> ResponseInspectionBodyContains<Set, R1> { ResponseInspectionBodyContains(put(self.0, "FailureStrings", value.into_expr()), Phase) }
     /// `SuccessStrings`: list of text, required. Update: in place.
-    pub fn success_strings(mut self, value: impl Arg<Arr<str>>) -> ResponseInspectionBodyContains<R0, Set> { self.0.set("SuccessStrings", value.into_expr()); ResponseInspectionBodyContains(self.0, Phase) }
+    pub fn success_strings(self, value: impl Arg<Arr<str>>) -> ResponseInspectionBodyContains<R0, Set> { ResponseInspectionBodyContains(put(self.0, "SuccessStrings", value.into_expr()), Phase) }
 }
 impl Done for ResponseInspectionBodyContains { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseInspectionHeader` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseInspectionHeader<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ResponseInspectionHeader<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ResponseInspectionHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResponseInspectionHeader<super::missing::FailureValues, super::missing::Name, super::missing::SuccessValues> { ResponseInspectionHeader(Bag::default(), Phase) }
+    pub fn new() -> ResponseInspectionHeader<Missing<super::required::FailureValues>, Missing<super::required::Name>, Missing<super::required::SuccessValues>> { ResponseInspectionHeader(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResponseInspectionHeader<R0, R1, R2> {
     /// `FailureValues`: list of text, required. Update: in place.
-    pub fn failure_values(mut self, value: impl Arg<Arr<str>>) -> ResponseInspectionHeader<Set, R1, R2> { self.0.set("FailureValues", value.into_expr()); ResponseInspectionHeader(self.0, Phase) }
+    pub fn failure_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionHeader<Set, R1, R2> { ResponseInspectionHeader(put(self.0, "FailureValues", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ResponseInspectionHeader<R0, Set, R2> { self.0.set("Name", value.into_expr()); ResponseInspectionHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ResponseInspectionHeader<R0, Set, R2> { ResponseInspectionHeader(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SuccessValues`: list of text, required. Update: in place.
-    pub fn success_values(mut self, value: impl Arg<Arr<str>>) -> ResponseInspectionHeader<R0, R1, Set> { self.0.set("SuccessValues", value.into_expr()); ResponseInspectionHeader(self.0, Phase) }
+    pub fn success_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionHeader<R0, R1, Set> { ResponseInspectionHeader(put(self.0, "SuccessValues", value.into_expr()), Phase) }
 }
 impl Done for ResponseInspectionHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseInspectionJson` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionjson.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseInspectionJson<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ResponseInspectionJson<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ResponseInspectionJson {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResponseInspectionJson<super::missing::FailureValues, super::missing::Identifier, super::missing::SuccessValues> { ResponseInspectionJson(Bag::default(), Phase) }
+    pub fn new() -> ResponseInspectionJson<Missing<super::required::FailureValues>, Missing<super::required::Identifier>, Missing<super::required::SuccessValues>> { ResponseInspectionJson(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResponseInspectionJson<R0, R1, R2> {
     /// `FailureValues`: list of text, required. Update: in place.
-    pub fn failure_values(mut self, value: impl Arg<Arr<str>>) -> ResponseInspectionJson<Set, R1, R2> { self.0.set("FailureValues", value.into_expr()); ResponseInspectionJson(self.0, Phase) }
+    pub fn failure_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionJson<Set, R1, R2> { ResponseInspectionJson(put(self.0, "FailureValues", value.into_expr()), Phase) }
     /// `Identifier`: text, required. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> ResponseInspectionJson<R0, Set, R2> { self.0.set("Identifier", value.into_expr()); ResponseInspectionJson(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> ResponseInspectionJson<R0, Set, R2> { ResponseInspectionJson(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `SuccessValues`: list of text, required. Update: in place.
-    pub fn success_values(mut self, value: impl Arg<Arr<str>>) -> ResponseInspectionJson<R0, R1, Set> { self.0.set("SuccessValues", value.into_expr()); ResponseInspectionJson(self.0, Phase) }
+    pub fn success_values(self, value: impl Arg<Arr<str>>) -> ResponseInspectionJson<R0, R1, Set> { ResponseInspectionJson(put(self.0, "SuccessValues", value.into_expr()), Phase) }
 }
 impl Done for ResponseInspectionJson { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseInspectionStatusCode` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-responseinspectionstatuscode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseInspectionStatusCode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResponseInspectionStatusCode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResponseInspectionStatusCode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResponseInspectionStatusCode<super::missing::FailureCodes, super::missing::SuccessCodes> { ResponseInspectionStatusCode(Bag::default(), Phase) }
+    pub fn new() -> ResponseInspectionStatusCode<Missing<super::required::FailureCodes>, Missing<super::required::SuccessCodes>> { ResponseInspectionStatusCode(Bag::default(), Phase) }
 }
 impl<R0, R1> ResponseInspectionStatusCode<R0, R1> {
     /// `FailureCodes`: list of integer, required. Update: in place.
-    pub fn failure_codes(mut self, value: impl Arg<Arr<i64>>) -> ResponseInspectionStatusCode<Set, R1> { self.0.set("FailureCodes", value.into_expr()); ResponseInspectionStatusCode(self.0, Phase) }
+    pub fn failure_codes(self, value: impl Arg<Arr<i64>>) -> ResponseInspectionStatusCode<Set, R1> { ResponseInspectionStatusCode(put(self.0, "FailureCodes", value.into_expr()), Phase) }
     /// `SuccessCodes`: list of integer, required. Update: in place.
-    pub fn success_codes(mut self, value: impl Arg<Arr<i64>>) -> ResponseInspectionStatusCode<R0, Set> { self.0.set("SuccessCodes", value.into_expr()); ResponseInspectionStatusCode(self.0, Phase) }
+    pub fn success_codes(self, value: impl Arg<Arr<i64>>) -> ResponseInspectionStatusCode<R0, Set> { ResponseInspectionStatusCode(put(self.0, "SuccessCodes", value.into_expr()), Phase) }
 }
 impl Done for ResponseInspectionStatusCode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct Rule<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::Name, super::missing::Priority, super::missing::Statement, super::missing::VisibilityConfig> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::Name>, Missing<super::required::Priority>, Missing<super::required::Statement>, Missing<super::required::VisibilityConfig>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Rule<R0, R1, R2, R3> {
     /// `Action`: `RuleAction`. Update: in place.
-    pub fn action(mut self, value: impl Arg<RuleAction>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<RuleAction>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
     /// `CaptchaConfig`: `CaptchaConfig`. Update: in place.
-    pub fn captcha_config(mut self, value: impl Arg<CaptchaConfig>) -> Self { self.0.set("CaptchaConfig", value.into_expr()); self }
+    pub fn captcha_config(self, value: impl Arg<CaptchaConfig>) -> Self { Self(put(self.0, "CaptchaConfig", value.into_expr()), Phase) }
     /// `ChallengeConfig`: `ChallengeConfig`. Update: in place.
-    pub fn challenge_config(mut self, value: impl Arg<ChallengeConfig>) -> Self { self.0.set("ChallengeConfig", value.into_expr()); self }
+    pub fn challenge_config(self, value: impl Arg<ChallengeConfig>) -> Self { Self(put(self.0, "ChallengeConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Rule<Set, R1, R2, R3> { self.0.set("Name", value.into_expr()); Rule(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Rule<Set, R1, R2, R3> { Rule(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OverrideAction`: `OverrideAction`. Update: in place.
-    pub fn override_action(mut self, value: impl Arg<OverrideAction>) -> Self { self.0.set("OverrideAction", value.into_expr()); self }
+    pub fn override_action(self, value: impl Arg<OverrideAction>) -> Self { Self(put(self.0, "OverrideAction", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Rule<R0, Set, R2, R3> { self.0.set("Priority", value.into_expr()); Rule(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2, R3> { Rule(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `RuleLabels`: list of `Label`. Update: in place.
-    pub fn rule_labels(mut self, value: impl Arg<Arr<Label>>) -> Self { self.0.set("RuleLabels", value.into_expr()); self }
+    pub fn rule_labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "RuleLabels", value.into_expr()), Phase) }
     /// `Statement`: `Statement`, required. Update: in place.
-    pub fn statement(mut self, value: impl Arg<Statement>) -> Rule<R0, R1, Set, R3> { self.0.set("Statement", value.into_expr()); Rule(self.0, Phase) }
+    pub fn statement(self, value: impl Arg<Statement>) -> Rule<R0, R1, Set, R3> { Rule(put(self.0, "Statement", value.into_expr()), Phase) }
     /// `VisibilityConfig`: `VisibilityConfig`, required. Update: in place.
-    pub fn visibility_config(mut self, value: impl Arg<VisibilityConfig>) -> Rule<R0, R1, R2, Set> { self.0.set("VisibilityConfig", value.into_expr()); Rule(self.0, Phase) }
+    pub fn visibility_config(self, value: impl Arg<VisibilityConfig>) -> Rule<R0, R1, R2, Set> { Rule(put(self.0, "VisibilityConfig", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleAction` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleAction(Bag);
+#[must_use] pub struct RuleAction(Bag);
 impl RuleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Allow`: `AllowAction`. Update: in place.
-    pub fn allow(mut self, value: impl Arg<AllowAction>) -> Self { self.0.set("Allow", value.into_expr()); self }
+    pub fn allow(self, value: impl Arg<AllowAction>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
     /// `Block`: `BlockAction`. Update: in place.
-    pub fn block(mut self, value: impl Arg<BlockAction>) -> Self { self.0.set("Block", value.into_expr()); self }
+    pub fn block(self, value: impl Arg<BlockAction>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
     /// `Captcha`: `CaptchaAction`. Update: in place.
-    pub fn captcha(mut self, value: impl Arg<CaptchaAction>) -> Self { self.0.set("Captcha", value.into_expr()); self }
+    pub fn captcha(self, value: impl Arg<CaptchaAction>) -> Self { Self(put(self.0, "Captcha", value.into_expr())) }
     /// `Challenge`: `ChallengeAction`. Update: in place.
-    pub fn challenge(mut self, value: impl Arg<ChallengeAction>) -> Self { self.0.set("Challenge", value.into_expr()); self }
+    pub fn challenge(self, value: impl Arg<ChallengeAction>) -> Self { Self(put(self.0, "Challenge", value.into_expr())) }
     /// `Count`: `CountAction`. Update: in place.
-    pub fn count(mut self, value: impl Arg<CountAction>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<CountAction>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `Monetize`: `MonetizeAction`. Update: in place.
-    pub fn monetize(mut self, value: impl Arg<MonetizeAction>) -> Self { self.0.set("Monetize", value.into_expr()); self }
+    pub fn monetize(self, value: impl Arg<MonetizeAction>) -> Self { Self(put(self.0, "Monetize", value.into_expr())) }
 }
 impl Done for RuleAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleActionOverride` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-ruleactionoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleActionOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RuleActionOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RuleActionOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleActionOverride<super::missing::ActionToUse, super::missing::Name> { RuleActionOverride(Bag::default(), Phase) }
+    pub fn new() -> RuleActionOverride<Missing<super::required::ActionToUse>, Missing<super::required::Name>> { RuleActionOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleActionOverride<R0, R1> {
     /// `ActionToUse`: `RuleAction`, required. Update: in place.
-    pub fn action_to_use(mut self, value: impl Arg<RuleAction>) -> RuleActionOverride<Set, R1> { self.0.set("ActionToUse", value.into_expr()); RuleActionOverride(self.0, Phase) }
+    pub fn action_to_use(self, value: impl Arg<RuleAction>) -> RuleActionOverride<Set, R1> { RuleActionOverride(put(self.0, "ActionToUse", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RuleActionOverride<R0, Set> { self.0.set("Name", value.into_expr()); RuleActionOverride(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RuleActionOverride<R0, Set> { RuleActionOverride(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for RuleActionOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleGroupReferenceStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-rulegroupreferencestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleGroupReferenceStatement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuleGroupReferenceStatement<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuleGroupReferenceStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleGroupReferenceStatement<super::missing::Arn> { RuleGroupReferenceStatement(Bag::default(), Phase) }
+    pub fn new() -> RuleGroupReferenceStatement<Missing<super::required::Arn>> { RuleGroupReferenceStatement(Bag::default(), Phase) }
 }
 impl<R0> RuleGroupReferenceStatement<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> RuleGroupReferenceStatement<Set> { self.0.set("Arn", value.into_expr()); RuleGroupReferenceStatement(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> RuleGroupReferenceStatement<Set> { RuleGroupReferenceStatement(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `ExcludedRules`: list of `ExcludedRule`. Update: in place.
-    pub fn excluded_rules(mut self, value: impl Arg<Arr<ExcludedRule>>) -> Self { self.0.set("ExcludedRules", value.into_expr()); self }
+    pub fn excluded_rules(self, value: impl Arg<Arr<ExcludedRule>>) -> Self { Self(put(self.0, "ExcludedRules", value.into_expr()), Phase) }
     /// `RuleActionOverrides`: list of `RuleActionOverride`. Update: in place.
-    pub fn rule_action_overrides(mut self, value: impl Arg<Arr<RuleActionOverride>>) -> Self { self.0.set("RuleActionOverrides", value.into_expr()); self }
+    pub fn rule_action_overrides(self, value: impl Arg<Arr<RuleActionOverride>>) -> Self { Self(put(self.0, "RuleActionOverrides", value.into_expr()), Phase) }
 }
 impl Done for RuleGroupReferenceStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeader` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-singleheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleHeader<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingleHeader<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingleHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleHeader<super::missing::Name> { SingleHeader(Bag::default(), Phase) }
+    pub fn new() -> SingleHeader<Missing<super::required::Name>> { SingleHeader(Bag::default(), Phase) }
 }
 impl<R0> SingleHeader<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SingleHeader<Set> { self.0.set("Name", value.into_expr()); SingleHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleQueryArgument` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-singlequeryargument.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleQueryArgument<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingleQueryArgument<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingleQueryArgument {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleQueryArgument<super::missing::Name> { SingleQueryArgument(Bag::default(), Phase) }
+    pub fn new() -> SingleQueryArgument<Missing<super::required::Name>> { SingleQueryArgument(Bag::default(), Phase) }
 }
 impl<R0> SingleQueryArgument<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SingleQueryArgument<Set> { self.0.set("Name", value.into_expr()); SingleQueryArgument(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleQueryArgument<Set> { SingleQueryArgument(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleQueryArgument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SizeConstraintStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sizeconstraintstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SizeConstraintStatement<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct SizeConstraintStatement<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl SizeConstraintStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SizeConstraintStatement<super::missing::ComparisonOperator, super::missing::FieldToMatch, super::missing::Size, super::missing::TextTransformations> { SizeConstraintStatement(Bag::default(), Phase) }
+    pub fn new() -> SizeConstraintStatement<Missing<super::required::ComparisonOperator>, Missing<super::required::FieldToMatch>, Missing<super::required::Size>, Missing<super::required::TextTransformations>> { SizeConstraintStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SizeConstraintStatement<R0, R1, R2, R3> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<ComparisonOperator>) -> SizeConstraintStatement<Set, R1, R2, R3> { self.0.set("ComparisonOperator", value.into_expr()); SizeConstraintStatement(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SizeConstraintStatement<Set, R1, R2, R3> { SizeConstraintStatement(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> SizeConstraintStatement<R0, Set, R2, R3> { self.0.set("FieldToMatch", value.into_expr()); SizeConstraintStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraintStatement<R0, Set, R2, R3> { SizeConstraintStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `Size`: number, required. Update: in place.
-    pub fn size(mut self, value: impl Arg<f64>) -> SizeConstraintStatement<R0, R1, Set, R3> { self.0.set("Size", value.into_expr()); SizeConstraintStatement(self.0, Phase) }
+    pub fn size(self, value: impl Arg<f64>) -> SizeConstraintStatement<R0, R1, Set, R3> { SizeConstraintStatement(put(self.0, "Size", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> SizeConstraintStatement<R0, R1, R2, Set> { self.0.set("TextTransformations", value.into_expr()); SizeConstraintStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SizeConstraintStatement<R0, R1, R2, Set> { SizeConstraintStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for SizeConstraintStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqliMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-sqlimatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqliMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SqliMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SqliMatchStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SqliMatchStatement<super::missing::FieldToMatch, super::missing::TextTransformations> { SqliMatchStatement(Bag::default(), Phase) }
+    pub fn new() -> SqliMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { SqliMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> SqliMatchStatement<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> SqliMatchStatement<Set, R1> { self.0.set("FieldToMatch", value.into_expr()); SqliMatchStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqliMatchStatement<Set, R1> { SqliMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `SensitivityLevel`: `SensitivityLevel`. Update: in place.
-    pub fn sensitivity_level(mut self, value: impl Arg<SensitivityLevel>) -> Self { self.0.set("SensitivityLevel", value.into_expr()); self }
+    pub fn sensitivity_level(self, value: impl Arg<SensitivityLevel>) -> Self { Self(put(self.0, "SensitivityLevel", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> SqliMatchStatement<R0, Set> { self.0.set("TextTransformations", value.into_expr()); SqliMatchStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> SqliMatchStatement<R0, Set> { SqliMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for SqliMatchStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Statement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-statement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Statement(Bag);
+#[must_use] pub struct Statement(Bag);
 impl Statement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndStatement`: `AndStatement`. Update: in place.
-    pub fn and_statement(mut self, value: impl Arg<AndStatement>) -> Self { self.0.set("AndStatement", value.into_expr()); self }
+    pub fn and_statement(self, value: impl Arg<AndStatement>) -> Self { Self(put(self.0, "AndStatement", value.into_expr())) }
     /// `AsnMatchStatement`: `AsnMatchStatement`. Update: in place.
-    pub fn asn_match_statement(mut self, value: impl Arg<AsnMatchStatement>) -> Self { self.0.set("AsnMatchStatement", value.into_expr()); self }
+    pub fn asn_match_statement(self, value: impl Arg<AsnMatchStatement>) -> Self { Self(put(self.0, "AsnMatchStatement", value.into_expr())) }
     /// `ByteMatchStatement`: `ByteMatchStatement`. Update: in place.
-    pub fn byte_match_statement(mut self, value: impl Arg<ByteMatchStatement>) -> Self { self.0.set("ByteMatchStatement", value.into_expr()); self }
+    pub fn byte_match_statement(self, value: impl Arg<ByteMatchStatement>) -> Self { Self(put(self.0, "ByteMatchStatement", value.into_expr())) }
     /// `GeoMatchStatement`: `GeoMatchStatement`. Update: in place.
-    pub fn geo_match_statement(mut self, value: impl Arg<GeoMatchStatement>) -> Self { self.0.set("GeoMatchStatement", value.into_expr()); self }
+    pub fn geo_match_statement(self, value: impl Arg<GeoMatchStatement>) -> Self { Self(put(self.0, "GeoMatchStatement", value.into_expr())) }
     /// `IPSetReferenceStatement`: `IPSetReferenceStatement`. Update: in place.
-    pub fn ip_set_reference_statement(mut self, value: impl Arg<IPSetReferenceStatement>) -> Self { self.0.set("IPSetReferenceStatement", value.into_expr()); self }
+    pub fn ip_set_reference_statement(self, value: impl Arg<IPSetReferenceStatement>) -> Self { Self(put(self.0, "IPSetReferenceStatement", value.into_expr())) }
     /// `LabelMatchStatement`: `LabelMatchStatement`. Update: in place.
-    pub fn label_match_statement(mut self, value: impl Arg<LabelMatchStatement>) -> Self { self.0.set("LabelMatchStatement", value.into_expr()); self }
+    pub fn label_match_statement(self, value: impl Arg<LabelMatchStatement>) -> Self { Self(put(self.0, "LabelMatchStatement", value.into_expr())) }
     /// `ManagedRuleGroupStatement`: `ManagedRuleGroupStatement`. Update: in place.
-    pub fn managed_rule_group_statement(mut self, value: impl Arg<ManagedRuleGroupStatement>) -> Self { self.0.set("ManagedRuleGroupStatement", value.into_expr()); self }
+    pub fn managed_rule_group_statement(self, value: impl Arg<ManagedRuleGroupStatement>) -> Self { Self(put(self.0, "ManagedRuleGroupStatement", value.into_expr())) }
     /// `NotStatement`: `NotStatement`. Update: in place.
-    pub fn not_statement(mut self, value: impl Arg<NotStatement>) -> Self { self.0.set("NotStatement", value.into_expr()); self }
+    pub fn not_statement(self, value: impl Arg<NotStatement>) -> Self { Self(put(self.0, "NotStatement", value.into_expr())) }
     /// `OrStatement`: `OrStatement`. Update: in place.
-    pub fn or_statement(mut self, value: impl Arg<OrStatement>) -> Self { self.0.set("OrStatement", value.into_expr()); self }
+    pub fn or_statement(self, value: impl Arg<OrStatement>) -> Self { Self(put(self.0, "OrStatement", value.into_expr())) }
     /// `RateBasedStatement`: `RateBasedStatement`. Update: in place.
-    pub fn rate_based_statement(mut self, value: impl Arg<RateBasedStatement>) -> Self { self.0.set("RateBasedStatement", value.into_expr()); self }
+    pub fn rate_based_statement(self, value: impl Arg<RateBasedStatement>) -> Self { Self(put(self.0, "RateBasedStatement", value.into_expr())) }
     /// `RegexMatchStatement`: `RegexMatchStatement`. Update: in place.
-    pub fn regex_match_statement(mut self, value: impl Arg<RegexMatchStatement>) -> Self { self.0.set("RegexMatchStatement", value.into_expr()); self }
+    pub fn regex_match_statement(self, value: impl Arg<RegexMatchStatement>) -> Self { Self(put(self.0, "RegexMatchStatement", value.into_expr())) }
     /// `RegexPatternSetReferenceStatement`: `RegexPatternSetReferenceStatement`. Update: in place.
-    pub fn regex_pattern_set_reference_statement(mut self, value: impl Arg<RegexPatternSetReferenceStatement>) -> Self { self.0.set("RegexPatternSetReferenceStatement", value.into_expr()); self }
+    pub fn regex_pattern_set_reference_statement(self, value: impl Arg<RegexPatternSetReferenceStatement>) -> Self { Self(put(self.0, "RegexPatternSetReferenceStatement", value.into_expr())) }
     /// `RuleGroupReferenceStatement`: `RuleGroupReferenceStatement`. Update: in place.
-    pub fn rule_group_reference_statement(mut self, value: impl Arg<RuleGroupReferenceStatement>) -> Self { self.0.set("RuleGroupReferenceStatement", value.into_expr()); self }
+    pub fn rule_group_reference_statement(self, value: impl Arg<RuleGroupReferenceStatement>) -> Self { Self(put(self.0, "RuleGroupReferenceStatement", value.into_expr())) }
     /// `SizeConstraintStatement`: `SizeConstraintStatement`. Update: in place.
-    pub fn size_constraint_statement(mut self, value: impl Arg<SizeConstraintStatement>) -> Self { self.0.set("SizeConstraintStatement", value.into_expr()); self }
+    pub fn size_constraint_statement(self, value: impl Arg<SizeConstraintStatement>) -> Self { Self(put(self.0, "SizeConstraintStatement", value.into_expr())) }
     /// `SqliMatchStatement`: `SqliMatchStatement`. Update: in place.
-    pub fn sqli_match_statement(mut self, value: impl Arg<SqliMatchStatement>) -> Self { self.0.set("SqliMatchStatement", value.into_expr()); self }
+    pub fn sqli_match_statement(self, value: impl Arg<SqliMatchStatement>) -> Self { Self(put(self.0, "SqliMatchStatement", value.into_expr())) }
     /// `XssMatchStatement`: `XssMatchStatement`. Update: in place.
-    pub fn xss_match_statement(mut self, value: impl Arg<XssMatchStatement>) -> Self { self.0.set("XssMatchStatement", value.into_expr()); self }
+    pub fn xss_match_statement(self, value: impl Arg<XssMatchStatement>) -> Self { Self(put(self.0, "XssMatchStatement", value.into_expr())) }
 }
 impl Done for Statement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextTransformation` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-texttransformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextTransformation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TextTransformation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TextTransformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextTransformation<super::missing::Priority, super::missing::Type> { TextTransformation(Bag::default(), Phase) }
+    pub fn new() -> TextTransformation<Missing<super::required::Priority>, Missing<super::required::Type>> { TextTransformation(Bag::default(), Phase) }
 }
 impl<R0, R1> TextTransformation<R0, R1> {
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> TextTransformation<Set, R1> { self.0.set("Priority", value.into_expr()); TextTransformation(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> TextTransformation<Set, R1> { TextTransformation(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Type`: `TextTransformationType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<TextTransformationType>) -> TextTransformation<R0, Set> { self.0.set("Type", value.into_expr()); TextTransformation(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<TextTransformationType>) -> TextTransformation<R0, Set> { TextTransformation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TextTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UriFragment` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-urifragment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UriFragment(Bag);
+#[must_use] pub struct UriFragment(Bag);
 impl UriFragment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FallbackBehavior`: `FallbackBehavior`. Update: in place.
-    pub fn fallback_behavior(mut self, value: impl Arg<FallbackBehavior>) -> Self { self.0.set("FallbackBehavior", value.into_expr()); self }
+    pub fn fallback_behavior(self, value: impl Arg<FallbackBehavior>) -> Self { Self(put(self.0, "FallbackBehavior", value.into_expr())) }
 }
 impl Done for UriFragment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VisibilityConfig` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-visibilityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VisibilityConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct VisibilityConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl VisibilityConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VisibilityConfig<super::missing::CloudWatchMetricsEnabled, super::missing::MetricName, super::missing::SampledRequestsEnabled> { VisibilityConfig(Bag::default(), Phase) }
+    pub fn new() -> VisibilityConfig<Missing<super::required::CloudWatchMetricsEnabled>, Missing<super::required::MetricName>, Missing<super::required::SampledRequestsEnabled>> { VisibilityConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VisibilityConfig<R0, R1, R2> {
     /// `CloudWatchMetricsEnabled`: boolean, required. Update: in place.
-    pub fn cloud_watch_metrics_enabled(mut self, value: impl Arg<bool>) -> VisibilityConfig<Set, R1, R2> { self.0.set("CloudWatchMetricsEnabled", value.into_expr()); VisibilityConfig(self.0, Phase) }
+    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<Set, R1, R2> { VisibilityConfig(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> VisibilityConfig<R0, Set, R2> { self.0.set("MetricName", value.into_expr()); VisibilityConfig(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> VisibilityConfig<R0, Set, R2> { VisibilityConfig(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `SampledRequestsEnabled`: boolean, required. Update: in place.
-    pub fn sampled_requests_enabled(mut self, value: impl Arg<bool>) -> VisibilityConfig<R0, R1, Set> { self.0.set("SampledRequestsEnabled", value.into_expr()); VisibilityConfig(self.0, Phase) }
+    pub fn sampled_requests_enabled(self, value: impl Arg<bool>) -> VisibilityConfig<R0, R1, Set> { VisibilityConfig(put(self.0, "SampledRequestsEnabled", value.into_expr()), Phase) }
 }
 impl Done for VisibilityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XssMatchStatement` of `AWS::WAFv2::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafv2-webacl-xssmatchstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct XssMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct XssMatchStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl XssMatchStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> XssMatchStatement<super::missing::FieldToMatch, super::missing::TextTransformations> { XssMatchStatement(Bag::default(), Phase) }
+    pub fn new() -> XssMatchStatement<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformations>> { XssMatchStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> XssMatchStatement<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> XssMatchStatement<Set, R1> { self.0.set("FieldToMatch", value.into_expr()); XssMatchStatement(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchStatement<Set, R1> { XssMatchStatement(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PreParseTextTransformations`: list of `PreParseTextTransformation`. Update: in place.
-    pub fn pre_parse_text_transformations(mut self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { self.0.set("PreParseTextTransformations", value.into_expr()); self }
+    pub fn pre_parse_text_transformations(self, value: impl Arg<Arr<PreParseTextTransformation>>) -> Self { Self(put(self.0, "PreParseTextTransformations", value.into_expr()), Phase) }
     /// `TextTransformations`: list of `TextTransformation`, required. Update: in place.
-    pub fn text_transformations(mut self, value: impl Arg<Arr<TextTransformation>>) -> XssMatchStatement<R0, Set> { self.0.set("TextTransformations", value.into_expr()); XssMatchStatement(self.0, Phase) }
+    pub fn text_transformations(self, value: impl Arg<Arr<TextTransformation>>) -> XssMatchStatement<R0, Set> { XssMatchStatement(put(self.0, "TextTransformations", value.into_expr()), Phase) }
 }
 impl Done for XssMatchStatement { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ALBLowReputationMode` allows.
@@ -2624,23 +2624,23 @@ impl CfnWebACLAssociation {
     /// `AWS::WAFv2::WebACLAssociation`
     pub const TYPE: &'static str = "AWS::WAFv2::WebACLAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnWebACLAssociationProps<R0, R1>) -> Self where CfnWebACLAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebACLAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnWebACLAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFv2::WebACLAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafv2-webaclassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWebACLAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnWebACLAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnWebACLAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWebACLAssociationProps<missing::ResourceArn, missing::WebACLArn> { CfnWebACLAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWebACLAssociationProps<Missing<required::ResourceArn>, Missing<required::WebACLArn>> { CfnWebACLAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWebACLAssociationProps<R0, R1> {
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnWebACLAssociationProps<Set, R1> { self.0.set("ResourceArn", value.into_expr()); CfnWebACLAssociationProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<Set, R1> { CfnWebACLAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `WebACLArn`: text, required. Update: replacement.
-    pub fn web_acl_arn(mut self, value: impl Arg<str>) -> CfnWebACLAssociationProps<R0, Set> { self.0.set("WebACLArn", value.into_expr()); CfnWebACLAssociationProps(self.0, Phase) }
+    pub fn web_acl_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<R0, Set> { CfnWebACLAssociationProps(put(self.0, "WebACLArn", value.into_expr()), Phase) }
 }
 impl Done for CfnWebACLAssociationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ALBLowReputationMode, Action, ActionToUse, Addresses, AggregateKeyType, Amount, Arn, Attributes, Behavior, Capacity, Chain, Challenge, ClientSideActionConfig, CloudWatchMetricsEnabled, ComparisonOperator, Conditions, Content, ContentType, CreationPath, Currency, DataProtections, DefaultAction, DefaultBehavior, DefaultSizeInspectionLimit, FailureCodes, FailureStrings, FailureValues, FallbackBehavior, Field, FieldToMatch, FieldType, Filters, HeaderName, IPAddressVersion, Identifier, ImmunityTime, InsertHeaders, InspectionLevel, Key, LabelName, Limit, LogDestinationConfigs, LoginPath, MatchPattern, MatchScope, MetricName, Name, Namespace, OversizeHandling, PasswordField, PayloadType, PaymentNetworks, Position, PositionalConstraint, Prices, Priority, RegexString, RegistrationPagePath, RegularExpressionList, RequestInspection, Requirement, ResourceArn, ResponseCode, SampledRequestsEnabled, Scope, Size, Statement, Statements, SuccessCodes, SuccessStrings, SuccessValues, TextTransformations, Type, UsageOfAction, UsernameField, Value, Values, VendorName, VisibilityConfig, WalletAddress, WebACLArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ALBLowReputationMode, Action, ActionToUse, Addresses, AggregateKeyType, Amount, Arn, Attributes, Behavior, Capacity, Chain, Challenge, ClientSideActionConfig, CloudWatchMetricsEnabled, ComparisonOperator, Conditions, Content, ContentType, CreationPath, Currency, DataProtections, DefaultAction, DefaultBehavior, DefaultSizeInspectionLimit, FailureCodes, FailureStrings, FailureValues, FallbackBehavior, Field, FieldToMatch, FieldType, Filters, HeaderName, IPAddressVersion, Identifier, ImmunityTime, InsertHeaders, InspectionLevel, Key, LabelName, Limit, LogDestinationConfigs, LoginPath, MatchPattern, MatchScope, MetricName, Name, Namespace, OversizeHandling, PasswordField, PayloadType, PaymentNetworks, Position, PositionalConstraint, Prices, Priority, RegexString, RegistrationPagePath, RegularExpressionList, RequestInspection, Requirement, ResourceArn, ResponseCode, SampledRequestsEnabled, Scope, Size, Statement, Statements, SuccessCodes, SuccessStrings, SuccessValues, TextTransformations, Type, UsageOfAction, UsernameField, Value, Values, VendorName, VisibilityConfig, WalletAddress, WebACLArn } }

@@ -10,12 +10,12 @@ impl CfnAgentContext {
     /// `AWS::WellArchitected::AgentContext`
     pub const TYPE: &'static str = "AWS::WellArchitected::AgentContext";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnAgentContextProps<R0, R1, R2, R3>) -> Self where CfnAgentContextProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentContextProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ApplicationType`: text.
     pub fn attr_application_type(&self) -> Val<str> { self.0.get_att("ApplicationType") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -32,20 +32,20 @@ impl CfnAgentContext {
 }
 impl Parent for CfnAgentContext { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WellArchitected::AgentContext`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentcontext.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAgentContextProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnAgentContextProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnAgentContextProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAgentContextProps<missing::Content, missing::ContextType, missing::ProfileArn, missing::Title> { CfnAgentContextProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAgentContextProps<Missing<required::Content>, Missing<required::ContextType>, Missing<required::ProfileArn>, Missing<required::Title>> { CfnAgentContextProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAgentContextProps<R0, R1, R2, R3> {
     /// `Content`: JSON, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<Any>) -> CfnAgentContextProps<Set, R1, R2, R3> { self.0.set("Content", value.into_expr()); CfnAgentContextProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<Any>) -> CfnAgentContextProps<Set, R1, R2, R3> { CfnAgentContextProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `ContextType`: `ContextType`, required. Update: replacement.
-    pub fn context_type(mut self, value: impl Arg<agent_context::ContextType>) -> CfnAgentContextProps<R0, Set, R2, R3> { self.0.set("ContextType", value.into_expr()); CfnAgentContextProps(self.0, Phase) }
+    pub fn context_type(self, value: impl Arg<agent_context::ContextType>) -> CfnAgentContextProps<R0, Set, R2, R3> { CfnAgentContextProps(put(self.0, "ContextType", value.into_expr()), Phase) }
     /// `ProfileArn`: text, required. Update: replacement.
-    pub fn profile_arn(mut self, value: impl Arg<str>) -> CfnAgentContextProps<R0, R1, Set, R3> { self.0.set("ProfileArn", value.into_expr()); CfnAgentContextProps(self.0, Phase) }
+    pub fn profile_arn(self, value: impl Arg<str>) -> CfnAgentContextProps<R0, R1, Set, R3> { CfnAgentContextProps(put(self.0, "ProfileArn", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> CfnAgentContextProps<R0, R1, R2, Set> { self.0.set("Title", value.into_expr()); CfnAgentContextProps(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnAgentContextProps<R0, R1, R2, Set> { CfnAgentContextProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentContextProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::AgentContext`.
@@ -60,10 +60,10 @@ impl CfnAgentGoal {
     /// `AWS::WellArchitected::AgentGoal`
     pub const TYPE: &'static str = "AWS::WellArchitected::AgentGoal";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAgentGoalProps<R0, R1, R2>) -> Self where CfnAgentGoalProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentGoalProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -78,20 +78,20 @@ impl CfnAgentGoal {
 }
 impl Parent for CfnAgentGoal { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WellArchitected::AgentGoal`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentgoal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAgentGoalProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAgentGoalProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAgentGoalProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAgentGoalProps<missing::Pillars, missing::ProfileArn, missing::Title> { CfnAgentGoalProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAgentGoalProps<Missing<required::Pillars>, Missing<required::ProfileArn>, Missing<required::Title>> { CfnAgentGoalProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAgentGoalProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Pillars`: list of `Pillars`, required. Update: in place.
-    pub fn pillars(mut self, value: impl Arg<Arr<agent_goal::Pillars>>) -> CfnAgentGoalProps<Set, R1, R2> { self.0.set("Pillars", value.into_expr()); CfnAgentGoalProps(self.0, Phase) }
+    pub fn pillars(self, value: impl Arg<Arr<agent_goal::Pillars>>) -> CfnAgentGoalProps<Set, R1, R2> { CfnAgentGoalProps(put(self.0, "Pillars", value.into_expr()), Phase) }
     /// `ProfileArn`: text, required. Update: replacement.
-    pub fn profile_arn(mut self, value: impl Arg<str>) -> CfnAgentGoalProps<R0, Set, R2> { self.0.set("ProfileArn", value.into_expr()); CfnAgentGoalProps(self.0, Phase) }
+    pub fn profile_arn(self, value: impl Arg<str>) -> CfnAgentGoalProps<R0, Set, R2> { CfnAgentGoalProps(put(self.0, "ProfileArn", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> CfnAgentGoalProps<R0, R1, Set> { self.0.set("Title", value.into_expr()); CfnAgentGoalProps(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnAgentGoalProps<R0, R1, Set> { CfnAgentGoalProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentGoalProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::AgentGoal`.
@@ -106,10 +106,10 @@ impl CfnAgentProfile {
     /// `AWS::WellArchitected::AgentProfile`
     pub const TYPE: &'static str = "AWS::WellArchitected::AgentProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnAgentProfileProps<R0, R1, R2, R3>) -> Self where CfnAgentProfileProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -122,48 +122,48 @@ impl CfnAgentProfile {
 }
 impl Parent for CfnAgentProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WellArchitected::AgentProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-agentprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAgentProfileProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnAgentProfileProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnAgentProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAgentProfileProps<missing::AggregationConfiguration, missing::ExecutionRoleArn, missing::Name, missing::Pillars> { CfnAgentProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAgentProfileProps<Missing<required::AggregationConfiguration>, Missing<required::ExecutionRoleArn>, Missing<required::Name>, Missing<required::Pillars>> { CfnAgentProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAgentProfileProps<R0, R1, R2, R3> {
     /// `AggregationConfiguration`: list of `AggregationConfiguration`, required. Update: in place.
-    pub fn aggregation_configuration(mut self, value: impl Arg<Arr<agent_profile::AggregationConfiguration>>) -> CfnAgentProfileProps<Set, R1, R2, R3> { self.0.set("AggregationConfiguration", value.into_expr()); CfnAgentProfileProps(self.0, Phase) }
+    pub fn aggregation_configuration(self, value: impl Arg<Arr<agent_profile::AggregationConfiguration>>) -> CfnAgentProfileProps<Set, R1, R2, R3> { CfnAgentProfileProps(put(self.0, "AggregationConfiguration", value.into_expr()), Phase) }
     /// `BusinessOverview`: text. Update: in place.
-    pub fn business_overview(mut self, value: impl Arg<str>) -> Self { self.0.set("BusinessOverview", value.into_expr()); self }
+    pub fn business_overview(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessOverview", value.into_expr()), Phase) }
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text, required. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnAgentProfileProps<R0, Set, R2, R3> { self.0.set("ExecutionRoleArn", value.into_expr()); CfnAgentProfileProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAgentProfileProps<R0, Set, R2, R3> { CfnAgentProfileProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAgentProfileProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnAgentProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAgentProfileProps<R0, R1, Set, R3> { CfnAgentProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Pillars`: list of `Pillars`, required. Update: in place.
-    pub fn pillars(mut self, value: impl Arg<Arr<agent_profile::Pillars>>) -> CfnAgentProfileProps<R0, R1, R2, Set> { self.0.set("Pillars", value.into_expr()); CfnAgentProfileProps(self.0, Phase) }
+    pub fn pillars(self, value: impl Arg<Arr<agent_profile::Pillars>>) -> CfnAgentProfileProps<R0, R1, R2, Set> { CfnAgentProfileProps(put(self.0, "Pillars", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::AgentProfile`.
 pub mod agent_profile {
 use crate::cfn::support::*;
 /// The property type `AggregationConfiguration` of `AWS::WellArchitected::AgentProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-agentprofile-aggregationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AggregationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AggregationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AggregationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AggregationConfiguration<super::missing::AccessRoleArn, super::missing::AccountId, super::missing::Regions> { AggregationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AggregationConfiguration<Missing<super::required::AccessRoleArn>, Missing<super::required::AccountId>, Missing<super::required::Regions>> { AggregationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AggregationConfiguration<R0, R1, R2> {
-    /// `AccessRoleArn`: text, required. Update: in place.
-    pub fn access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> AggregationConfiguration<Set, R1, R2> { self.0.set("AccessRoleArn", value.into_expr()); AggregationConfiguration(self.0, Phase) }
+    /// `AccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AggregationConfiguration<Set, R1, R2> { AggregationConfiguration(put(self.0, "AccessRoleArn", value.into_expr()), Phase) }
     /// `AccountId`: text, required. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> AggregationConfiguration<R0, Set, R2> { self.0.set("AccountId", value.into_expr()); AggregationConfiguration(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> AggregationConfiguration<R0, Set, R2> { AggregationConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `Regions`: list of text, required. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> AggregationConfiguration<R0, R1, Set> { self.0.set("Regions", value.into_expr()); AggregationConfiguration(self.0, Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> AggregationConfiguration<R0, R1, Set> { AggregationConfiguration(put(self.0, "Regions", value.into_expr()), Phase) }
 }
 impl Done for AggregationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Pillars` allows.
@@ -180,7 +180,7 @@ impl CfnLens {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Description`: text.
     pub fn attr_description(&self) -> Val<str> { self.0.get_att("Description") }
-    /// The attribute `LensArn`: text.
+    /// The attribute `LensArn`: `OtherArn`.
     pub fn attr_lens_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LensArn") }
     /// The attribute `LensId`: text.
     pub fn attr_lens_id(&self) -> Val<str> { self.0.get_att("LensId") }
@@ -191,32 +191,32 @@ impl CfnLens {
 }
 impl Parent for CfnLens { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WellArchitected::Lens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-lens.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLensProps(Bag);
+#[must_use] pub struct CfnLensProps(Bag);
 impl CfnLensProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JSONString`: text. Update: replacement.
-    pub fn json_string(mut self, value: impl Arg<str>) -> Self { self.0.set("JSONString", value.into_expr()); self }
+    pub fn json_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JSONString", value.into_expr())) }
     /// `LensVersion`: text. Update: replacement.
-    pub fn lens_version(mut self, value: impl Arg<str>) -> Self { self.0.set("LensVersion", value.into_expr()); self }
+    pub fn lens_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LensVersion", value.into_expr())) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<lens::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<lens::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnLensProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::Lens`.
 pub mod lens {
 use crate::cfn::support::*;
 /// The property type `TagsItems` of `AWS::WellArchitected::Lens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-lens-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -226,14 +226,14 @@ impl CfnProfile {
     /// `AWS::WellArchitected::Profile`
     pub const TYPE: &'static str = "AWS::WellArchitected::Profile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnProfileProps<R0, R1, R2>) -> Self where CfnProfileProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfileArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `Owner`: text.
     pub fn attr_owner(&self) -> Val<str> { self.0.get_att("Owner") }
-    /// The attribute `ProfileArn`: text.
+    /// The attribute `ProfileArn`: `OtherArn`.
     pub fn attr_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProfileArn") }
     /// The attribute `ProfileVersion`: text.
     pub fn attr_profile_version(&self) -> Val<str> { self.0.get_att("ProfileVersion") }
@@ -242,34 +242,34 @@ impl CfnProfile {
 }
 impl Parent for CfnProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WellArchitected::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-profile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProfileProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnProfileProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProfileProps<missing::ProfileDescription, missing::ProfileName, missing::ProfileQuestions> { CfnProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProfileProps<Missing<required::ProfileDescription>, Missing<required::ProfileName>, Missing<required::ProfileQuestions>> { CfnProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnProfileProps<R0, R1, R2> {
     /// `ProfileDescription`: text, required. Update: in place.
-    pub fn profile_description(mut self, value: impl Arg<str>) -> CfnProfileProps<Set, R1, R2> { self.0.set("ProfileDescription", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn profile_description(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1, R2> { CfnProfileProps(put(self.0, "ProfileDescription", value.into_expr()), Phase) }
     /// `ProfileName`: text, required. Update: replacement.
-    pub fn profile_name(mut self, value: impl Arg<str>) -> CfnProfileProps<R0, Set, R2> { self.0.set("ProfileName", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn profile_name(self, value: impl Arg<str>) -> CfnProfileProps<R0, Set, R2> { CfnProfileProps(put(self.0, "ProfileName", value.into_expr()), Phase) }
     /// `ProfileQuestions`: list of `ProfileQuestionUpdate`, required. Update: in place.
-    pub fn profile_questions(mut self, value: impl Arg<Arr<profile::ProfileQuestionUpdate>>) -> CfnProfileProps<R0, R1, Set> { self.0.set("ProfileQuestions", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn profile_questions(self, value: impl Arg<Arr<profile::ProfileQuestionUpdate>>) -> CfnProfileProps<R0, R1, Set> { CfnProfileProps(put(self.0, "ProfileQuestions", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::Profile`.
 pub mod profile {
 use crate::cfn::support::*;
 /// The property type `ProfileQuestionUpdate` of `AWS::WellArchitected::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-profile-profilequestionupdate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProfileQuestionUpdate(Bag);
+#[must_use] pub struct ProfileQuestionUpdate(Bag);
 impl ProfileQuestionUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `QuestionId`: text. Update: in place.
-    pub fn question_id(mut self, value: impl Arg<str>) -> Self { self.0.set("QuestionId", value.into_expr()); self }
+    pub fn question_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuestionId", value.into_expr())) }
     /// `SelectedChoiceIds`: list of text. Update: in place.
-    pub fn selected_choice_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SelectedChoiceIds", value.into_expr()); self }
+    pub fn selected_choice_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SelectedChoiceIds", value.into_expr())) }
 }
 impl Done for ProfileQuestionUpdate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -279,12 +279,12 @@ impl CfnReviewTemplate {
     /// `AWS::WellArchitected::ReviewTemplate`
     pub const TYPE: &'static str = "AWS::WellArchitected::ReviewTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnReviewTemplateProps<R0, R1, R2>) -> Self where CfnReviewTemplateProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReviewTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Owner`: text.
     pub fn attr_owner(&self) -> Val<str> { self.0.get_att("Owner") }
-    /// The attribute `TemplateArn`: text.
+    /// The attribute `TemplateArn`: `OtherArn`.
     pub fn attr_template_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TemplateArn") }
     /// The attribute `UpdateStatus`: text.
     pub fn attr_update_status(&self) -> Val<str> { self.0.get_att("UpdateStatus") }
@@ -293,38 +293,38 @@ impl CfnReviewTemplate {
 }
 impl Parent for CfnReviewTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WellArchitected::ReviewTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-reviewtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReviewTemplateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnReviewTemplateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnReviewTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReviewTemplateProps<missing::Description, missing::Lenses, missing::TemplateName> { CfnReviewTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReviewTemplateProps<Missing<required::Description>, Missing<required::Lenses>, Missing<required::TemplateName>> { CfnReviewTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnReviewTemplateProps<R0, R1, R2> {
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnReviewTemplateProps<Set, R1, R2> { self.0.set("Description", value.into_expr()); CfnReviewTemplateProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnReviewTemplateProps<Set, R1, R2> { CfnReviewTemplateProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Lenses`: list of text, required. Update: replacement.
-    pub fn lenses(mut self, value: impl Arg<Arr<str>>) -> CfnReviewTemplateProps<R0, Set, R2> { self.0.set("Lenses", value.into_expr()); CfnReviewTemplateProps(self.0, Phase) }
+    pub fn lenses(self, value: impl Arg<Arr<str>>) -> CfnReviewTemplateProps<R0, Set, R2> { CfnReviewTemplateProps(put(self.0, "Lenses", value.into_expr()), Phase) }
     /// `Notes`: text. Update: in place.
-    pub fn notes(mut self, value: impl Arg<str>) -> Self { self.0.set("Notes", value.into_expr()); self }
+    pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<review_template::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<review_template::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateName`: text, required. Update: in place.
-    pub fn template_name(mut self, value: impl Arg<str>) -> CfnReviewTemplateProps<R0, R1, Set> { self.0.set("TemplateName", value.into_expr()); CfnReviewTemplateProps(self.0, Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnReviewTemplateProps<R0, R1, Set> { CfnReviewTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for CfnReviewTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::ReviewTemplate`.
 pub mod review_template {
 use crate::cfn::support::*;
 /// The property type `TagsItems` of `AWS::WellArchitected::ReviewTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-reviewtemplate-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -334,79 +334,79 @@ impl CfnWorkload {
     /// `AWS::WellArchitected::Workload`
     pub const TYPE: &'static str = "AWS::WellArchitected::Workload";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnWorkloadProps<R0, R1, R2, R3>) -> Self where CfnWorkloadProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkloadProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkloadArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ImprovementStatus`: text.
     pub fn attr_improvement_status(&self) -> Val<str> { self.0.get_att("ImprovementStatus") }
-    /// The attribute `WorkloadArn`: text.
+    /// The attribute `WorkloadArn`: `OtherArn`.
     pub fn attr_workload_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkloadArn") }
     /// The attribute `WorkloadId`: text.
     pub fn attr_workload_id(&self) -> Val<str> { self.0.get_att("WorkloadId") }
 }
 impl Parent for CfnWorkload { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WellArchitected::Workload`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wellarchitected-workload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkloadProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnWorkloadProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnWorkloadProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkloadProps<missing::Description, missing::Environment, missing::Lenses, missing::WorkloadName> { CfnWorkloadProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkloadProps<Missing<required::Description>, Missing<required::Environment>, Missing<required::Lenses>, Missing<required::WorkloadName>> { CfnWorkloadProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnWorkloadProps<R0, R1, R2, R3> {
     /// `AccountIds`: list of text. Update: in place.
-    pub fn account_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AccountIds", value.into_expr()); self }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr()), Phase) }
     /// `ArchitecturalDesign`: text. Update: in place.
-    pub fn architectural_design(mut self, value: impl Arg<str>) -> Self { self.0.set("ArchitecturalDesign", value.into_expr()); self }
+    pub fn architectural_design(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchitecturalDesign", value.into_expr()), Phase) }
     /// `AwsRegions`: list of text. Update: in place.
-    pub fn aws_regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AwsRegions", value.into_expr()); self }
+    pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnWorkloadProps<Set, R1, R2, R3> { self.0.set("Description", value.into_expr()); CfnWorkloadProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnWorkloadProps<Set, R1, R2, R3> { CfnWorkloadProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DiscoveryConfig`: `DiscoveryConfig`. Update: in place.
-    pub fn discovery_config(mut self, value: impl Arg<workload::DiscoveryConfig>) -> Self { self.0.set("DiscoveryConfig", value.into_expr()); self }
+    pub fn discovery_config(self, value: impl Arg<workload::DiscoveryConfig>) -> Self { Self(put(self.0, "DiscoveryConfig", value.into_expr()), Phase) }
     /// `Environment`: `Environment`, required. Update: in place.
-    pub fn environment(mut self, value: impl Arg<workload::Environment>) -> CfnWorkloadProps<R0, Set, R2, R3> { self.0.set("Environment", value.into_expr()); CfnWorkloadProps(self.0, Phase) }
+    pub fn environment(self, value: impl Arg<workload::Environment>) -> CfnWorkloadProps<R0, Set, R2, R3> { CfnWorkloadProps(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `Industry`: text. Update: in place.
-    pub fn industry(mut self, value: impl Arg<str>) -> Self { self.0.set("Industry", value.into_expr()); self }
+    pub fn industry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Industry", value.into_expr()), Phase) }
     /// `IndustryType`: text. Update: in place.
-    pub fn industry_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IndustryType", value.into_expr()); self }
+    pub fn industry_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndustryType", value.into_expr()), Phase) }
     /// `Lenses`: list of text, required. Update: replacement.
-    pub fn lenses(mut self, value: impl Arg<Arr<str>>) -> CfnWorkloadProps<R0, R1, Set, R3> { self.0.set("Lenses", value.into_expr()); CfnWorkloadProps(self.0, Phase) }
+    pub fn lenses(self, value: impl Arg<Arr<str>>) -> CfnWorkloadProps<R0, R1, Set, R3> { CfnWorkloadProps(put(self.0, "Lenses", value.into_expr()), Phase) }
     /// `NonAwsRegions`: list of text. Update: in place.
-    pub fn non_aws_regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NonAwsRegions", value.into_expr()); self }
+    pub fn non_aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonAwsRegions", value.into_expr()), Phase) }
     /// `Notes`: text. Update: in place.
-    pub fn notes(mut self, value: impl Arg<str>) -> Self { self.0.set("Notes", value.into_expr()); self }
+    pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr()), Phase) }
     /// `ReviewOwner`: text. Update: in place.
-    pub fn review_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ReviewOwner", value.into_expr()); self }
+    pub fn review_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReviewOwner", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<workload::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<workload::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkloadName`: text, required. Update: in place.
-    pub fn workload_name(mut self, value: impl Arg<str>) -> CfnWorkloadProps<R0, R1, R2, Set> { self.0.set("WorkloadName", value.into_expr()); CfnWorkloadProps(self.0, Phase) }
+    pub fn workload_name(self, value: impl Arg<str>) -> CfnWorkloadProps<R0, R1, R2, Set> { CfnWorkloadProps(put(self.0, "WorkloadName", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkloadProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WellArchitected::Workload`.
 pub mod workload {
 use crate::cfn::support::*;
 /// The property type `DiscoveryConfig` of `AWS::WellArchitected::Workload`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-discoveryconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DiscoveryConfig(Bag);
+#[must_use] pub struct DiscoveryConfig(Bag);
 impl DiscoveryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TrustedAdvisorIntegrationStatus`: `TrustedAdvisorIntegrationStatus`. Update: in place.
-    pub fn trusted_advisor_integration_status(mut self, value: impl Arg<TrustedAdvisorIntegrationStatus>) -> Self { self.0.set("TrustedAdvisorIntegrationStatus", value.into_expr()); self }
+    pub fn trusted_advisor_integration_status(self, value: impl Arg<TrustedAdvisorIntegrationStatus>) -> Self { Self(put(self.0, "TrustedAdvisorIntegrationStatus", value.into_expr())) }
     /// `WorkloadResourceDefinition`: list of `WorkloadResourceDefinition`. Update: in place.
-    pub fn workload_resource_definition(mut self, value: impl Arg<Arr<WorkloadResourceDefinition>>) -> Self { self.0.set("WorkloadResourceDefinition", value.into_expr()); self }
+    pub fn workload_resource_definition(self, value: impl Arg<Arr<WorkloadResourceDefinition>>) -> Self { Self(put(self.0, "WorkloadResourceDefinition", value.into_expr())) }
 }
 impl Done for DiscoveryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::WellArchitected::Workload`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wellarchitected-workload-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Environment` allows.
@@ -416,5 +416,5 @@ TrustedAdvisorIntegrationStatus { Disabled = "DISABLED", Enabled = "ENABLED" } }
 values! { /// Texts that `WorkloadResourceDefinition` allows.
 WorkloadResourceDefinition { AppRegistry = "APP_REGISTRY", WorkloadMetadata = "WORKLOAD_METADATA" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessRoleArn, AccountId, AggregationConfiguration, Content, ContextType, Description, Environment, ExecutionRoleArn, Key, Lenses, Name, Pillars, ProfileArn, ProfileDescription, ProfileName, ProfileQuestions, Regions, TemplateName, Title, Value, WorkloadName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessRoleArn, AccountId, AggregationConfiguration, Content, ContextType, Description, Environment, ExecutionRoleArn, Key, Lenses, Name, Pillars, ProfileArn, ProfileDescription, ProfileName, ProfileQuestions, Regions, TemplateName, Title, Value, WorkloadName } }

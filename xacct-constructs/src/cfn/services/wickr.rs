@@ -10,14 +10,14 @@ impl CfnNetwork {
     /// `AWS::Wickr::Network`
     pub const TYPE: &'static str = "AWS::Wickr::Network";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnNetworkProps<R0, R1>) -> Self where CfnNetworkProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NetworkArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AwsAccountId`: text.
     pub fn attr_aws_account_id(&self) -> Val<str> { self.0.get_att("AwsAccountId") }
     /// The attribute `MigrationState`: integer.
     pub fn attr_migration_state(&self) -> Val<i64> { self.0.get_att("MigrationState") }
-    /// The attribute `NetworkArn`: text.
+    /// The attribute `NetworkArn`: `OtherArn`.
     pub fn attr_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("NetworkArn") }
     /// The attribute `NetworkId`: text.
     pub fn attr_network_id(&self) -> Val<str> { self.0.get_att("NetworkId") }
@@ -26,16 +26,16 @@ impl CfnNetwork {
 }
 impl Parent for CfnNetwork { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wickr::Network`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wickr-network.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNetworkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnNetworkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnNetworkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNetworkProps<missing::AccessLevel, missing::NetworkName> { CfnNetworkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNetworkProps<Missing<required::AccessLevel>, Missing<required::NetworkName>> { CfnNetworkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNetworkProps<R0, R1> {
     /// `AccessLevel`: `AccessLevel`, required. Update: replacement.
-    pub fn access_level(mut self, value: impl Arg<network::AccessLevel>) -> CfnNetworkProps<Set, R1> { self.0.set("AccessLevel", value.into_expr()); CfnNetworkProps(self.0, Phase) }
+    pub fn access_level(self, value: impl Arg<network::AccessLevel>) -> CfnNetworkProps<Set, R1> { CfnNetworkProps(put(self.0, "AccessLevel", value.into_expr()), Phase) }
     /// `NetworkName`: text, required. Update: in place.
-    pub fn network_name(mut self, value: impl Arg<str>) -> CfnNetworkProps<R0, Set> { self.0.set("NetworkName", value.into_expr()); CfnNetworkProps(self.0, Phase) }
+    pub fn network_name(self, value: impl Arg<str>) -> CfnNetworkProps<R0, Set> { CfnNetworkProps(put(self.0, "NetworkName", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wickr::Network`.
@@ -44,5 +44,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `AccessLevel` allows.
 AccessLevel { Premium = "PREMIUM", Standard = "STANDARD" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessLevel, NetworkName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessLevel, NetworkName } }

@@ -10,389 +10,389 @@ impl CfnAIAgent {
     /// `AWS::Wisdom::AIAgent`
     pub const TYPE: &'static str = "AWS::Wisdom::AIAgent";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAIAgentProps<R0, R1, R2>) -> Self where CfnAIAgentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIAgentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIAgentArn`: text.
+    /// The attribute `AIAgentArn`: `OtherArn`.
     pub fn attr_ai_agent_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIAgentArn") }
     /// The attribute `AIAgentId`: text.
     pub fn attr_ai_agent_id(&self) -> Val<str> { self.0.get_att("AIAgentId") }
-    /// The attribute `AssistantArn`: text.
+    /// The attribute `AssistantArn`: `OtherArn`.
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
     /// The attribute `ModifiedTimeSeconds`: number.
     pub fn attr_modified_time_seconds(&self) -> Val<f64> { self.0.get_att("ModifiedTimeSeconds") }
 }
 impl Parent for CfnAIAgent { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAIAgentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAIAgentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAIAgentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAIAgentProps<missing::AssistantId, missing::Configuration, missing::Type> { CfnAIAgentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAIAgentProps<Missing<required::AssistantId>, Missing<required::Configuration>, Missing<required::Type>> { CfnAIAgentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAIAgentProps<R0, R1, R2> {
     /// `AssistantId`: text, required. Update: replacement.
-    pub fn assistant_id(mut self, value: impl Arg<str>) -> CfnAIAgentProps<Set, R1, R2> { self.0.set("AssistantId", value.into_expr()); CfnAIAgentProps(self.0, Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIAgentProps<Set, R1, R2> { CfnAIAgentProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
     /// `Configuration`: `AIAgentConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<ai_agent::AIAgentConfiguration>) -> CfnAIAgentProps<R0, Set, R2> { self.0.set("Configuration", value.into_expr()); CfnAIAgentProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<ai_agent::AIAgentConfiguration>) -> CfnAIAgentProps<R0, Set, R2> { CfnAIAgentProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<ai_agent::Type>) -> CfnAIAgentProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnAIAgentProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ai_agent::Type>) -> CfnAIAgentProps<R0, R1, Set> { CfnAIAgentProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAIAgentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::AIAgent`.
 pub mod ai_agent {
 use crate::cfn::support::*;
 /// The property type `AIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-aiagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AIAgentConfiguration(Bag);
+#[must_use] pub struct AIAgentConfiguration(Bag);
 impl AIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerRecommendationAIAgentConfiguration`: `AnswerRecommendationAIAgentConfiguration`. Update: in place.
-    pub fn answer_recommendation_ai_agent_configuration(mut self, value: impl Arg<AnswerRecommendationAIAgentConfiguration>) -> Self { self.0.set("AnswerRecommendationAIAgentConfiguration", value.into_expr()); self }
+    pub fn answer_recommendation_ai_agent_configuration(self, value: impl Arg<AnswerRecommendationAIAgentConfiguration>) -> Self { Self(put(self.0, "AnswerRecommendationAIAgentConfiguration", value.into_expr())) }
     /// `CaseSummarizationAIAgentConfiguration`: `CaseSummarizationAIAgentConfiguration`. Update: in place.
-    pub fn case_summarization_ai_agent_configuration(mut self, value: impl Arg<CaseSummarizationAIAgentConfiguration>) -> Self { self.0.set("CaseSummarizationAIAgentConfiguration", value.into_expr()); self }
+    pub fn case_summarization_ai_agent_configuration(self, value: impl Arg<CaseSummarizationAIAgentConfiguration>) -> Self { Self(put(self.0, "CaseSummarizationAIAgentConfiguration", value.into_expr())) }
     /// `EmailGenerativeAnswerAIAgentConfiguration`: `EmailGenerativeAnswerAIAgentConfiguration`. Update: in place.
-    pub fn email_generative_answer_ai_agent_configuration(mut self, value: impl Arg<EmailGenerativeAnswerAIAgentConfiguration>) -> Self { self.0.set("EmailGenerativeAnswerAIAgentConfiguration", value.into_expr()); self }
+    pub fn email_generative_answer_ai_agent_configuration(self, value: impl Arg<EmailGenerativeAnswerAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailGenerativeAnswerAIAgentConfiguration", value.into_expr())) }
     /// `EmailOverviewAIAgentConfiguration`: `EmailOverviewAIAgentConfiguration`. Update: in place.
-    pub fn email_overview_ai_agent_configuration(mut self, value: impl Arg<EmailOverviewAIAgentConfiguration>) -> Self { self.0.set("EmailOverviewAIAgentConfiguration", value.into_expr()); self }
+    pub fn email_overview_ai_agent_configuration(self, value: impl Arg<EmailOverviewAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailOverviewAIAgentConfiguration", value.into_expr())) }
     /// `EmailResponseAIAgentConfiguration`: `EmailResponseAIAgentConfiguration`. Update: in place.
-    pub fn email_response_ai_agent_configuration(mut self, value: impl Arg<EmailResponseAIAgentConfiguration>) -> Self { self.0.set("EmailResponseAIAgentConfiguration", value.into_expr()); self }
+    pub fn email_response_ai_agent_configuration(self, value: impl Arg<EmailResponseAIAgentConfiguration>) -> Self { Self(put(self.0, "EmailResponseAIAgentConfiguration", value.into_expr())) }
     /// `ManualSearchAIAgentConfiguration`: `ManualSearchAIAgentConfiguration`. Update: in place.
-    pub fn manual_search_ai_agent_configuration(mut self, value: impl Arg<ManualSearchAIAgentConfiguration>) -> Self { self.0.set("ManualSearchAIAgentConfiguration", value.into_expr()); self }
+    pub fn manual_search_ai_agent_configuration(self, value: impl Arg<ManualSearchAIAgentConfiguration>) -> Self { Self(put(self.0, "ManualSearchAIAgentConfiguration", value.into_expr())) }
     /// `NoteTakingAIAgentConfiguration`: `NoteTakingAIAgentConfiguration`. Update: in place.
-    pub fn note_taking_ai_agent_configuration(mut self, value: impl Arg<NoteTakingAIAgentConfiguration>) -> Self { self.0.set("NoteTakingAIAgentConfiguration", value.into_expr()); self }
+    pub fn note_taking_ai_agent_configuration(self, value: impl Arg<NoteTakingAIAgentConfiguration>) -> Self { Self(put(self.0, "NoteTakingAIAgentConfiguration", value.into_expr())) }
     /// `OrchestrationAIAgentConfiguration`: `OrchestrationAIAgentConfiguration`. Update: in place.
-    pub fn orchestration_ai_agent_configuration(mut self, value: impl Arg<OrchestrationAIAgentConfiguration>) -> Self { self.0.set("OrchestrationAIAgentConfiguration", value.into_expr()); self }
+    pub fn orchestration_ai_agent_configuration(self, value: impl Arg<OrchestrationAIAgentConfiguration>) -> Self { Self(put(self.0, "OrchestrationAIAgentConfiguration", value.into_expr())) }
     /// `SelfServiceAIAgentConfiguration`: `SelfServiceAIAgentConfiguration`. Update: in place.
-    pub fn self_service_ai_agent_configuration(mut self, value: impl Arg<SelfServiceAIAgentConfiguration>) -> Self { self.0.set("SelfServiceAIAgentConfiguration", value.into_expr()); self }
+    pub fn self_service_ai_agent_configuration(self, value: impl Arg<SelfServiceAIAgentConfiguration>) -> Self { Self(put(self.0, "SelfServiceAIAgentConfiguration", value.into_expr())) }
 }
 impl Done for AIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnswerRecommendationAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-answerrecommendationaiagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnswerRecommendationAIAgentConfiguration(Bag);
+#[must_use] pub struct AnswerRecommendationAIAgentConfiguration(Bag);
 impl AnswerRecommendationAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerGenerationAIGuardrailId`: text. Update: in place.
-    pub fn answer_generation_ai_guardrail_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AnswerGenerationAIGuardrailId", value.into_expr()); self }
+    pub fn answer_generation_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIGuardrailId", value.into_expr())) }
     /// `AnswerGenerationAIPromptId`: text. Update: in place.
-    pub fn answer_generation_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AnswerGenerationAIPromptId", value.into_expr()); self }
+    pub fn answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIPromptId", value.into_expr())) }
     /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place.
-    pub fn association_configurations(mut self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { self.0.set("AssociationConfigurations", value.into_expr()); self }
+    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
     /// `IntentLabelingGenerationAIPromptId`: text. Update: in place.
-    pub fn intent_labeling_generation_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("IntentLabelingGenerationAIPromptId", value.into_expr()); self }
+    pub fn intent_labeling_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntentLabelingGenerationAIPromptId", value.into_expr())) }
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
     /// `QueryReformulationAIPromptId`: text. Update: in place.
-    pub fn query_reformulation_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryReformulationAIPromptId", value.into_expr()); self }
+    pub fn query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryReformulationAIPromptId", value.into_expr())) }
 }
 impl Done for AnswerRecommendationAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssociationConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssociationConfiguration(Bag);
+#[must_use] pub struct AssociationConfiguration(Bag);
 impl AssociationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociationConfigurationData`: `AssociationConfigurationData`. Update: in place.
-    pub fn association_configuration_data(mut self, value: impl Arg<AssociationConfigurationData>) -> Self { self.0.set("AssociationConfigurationData", value.into_expr()); self }
+    pub fn association_configuration_data(self, value: impl Arg<AssociationConfigurationData>) -> Self { Self(put(self.0, "AssociationConfigurationData", value.into_expr())) }
     /// `AssociationId`: text. Update: in place.
-    pub fn association_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssociationId", value.into_expr()); self }
+    pub fn association_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationId", value.into_expr())) }
     /// `AssociationType`: `AssociationType`. Update: in place.
-    pub fn association_type(mut self, value: impl Arg<AssociationType>) -> Self { self.0.set("AssociationType", value.into_expr()); self }
+    pub fn association_type(self, value: impl Arg<AssociationType>) -> Self { Self(put(self.0, "AssociationType", value.into_expr())) }
 }
 impl Done for AssociationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssociationConfigurationData` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-associationconfigurationdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssociationConfigurationData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AssociationConfigurationData<R0 = Set>(Bag, Phase<(R0,)>);
 impl AssociationConfigurationData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssociationConfigurationData<super::missing::KnowledgeBaseAssociationConfigurationData> { AssociationConfigurationData(Bag::default(), Phase) }
+    pub fn new() -> AssociationConfigurationData<Missing<super::required::KnowledgeBaseAssociationConfigurationData>> { AssociationConfigurationData(Bag::default(), Phase) }
 }
 impl<R0> AssociationConfigurationData<R0> {
     /// `KnowledgeBaseAssociationConfigurationData`: `KnowledgeBaseAssociationConfigurationData`, required. Update: in place.
-    pub fn knowledge_base_association_configuration_data(mut self, value: impl Arg<KnowledgeBaseAssociationConfigurationData>) -> AssociationConfigurationData<Set> { self.0.set("KnowledgeBaseAssociationConfigurationData", value.into_expr()); AssociationConfigurationData(self.0, Phase) }
+    pub fn knowledge_base_association_configuration_data(self, value: impl Arg<KnowledgeBaseAssociationConfigurationData>) -> AssociationConfigurationData<Set> { AssociationConfigurationData(put(self.0, "KnowledgeBaseAssociationConfigurationData", value.into_expr()), Phase) }
 }
 impl Done for AssociationConfigurationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaseSummarizationAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-casesummarizationaiagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaseSummarizationAIAgentConfiguration(Bag);
+#[must_use] pub struct CaseSummarizationAIAgentConfiguration(Bag);
 impl CaseSummarizationAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaseSummarizationAIGuardrailId`: text. Update: in place.
-    pub fn case_summarization_ai_guardrail_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CaseSummarizationAIGuardrailId", value.into_expr()); self }
+    pub fn case_summarization_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseSummarizationAIGuardrailId", value.into_expr())) }
     /// `CaseSummarizationAIPromptId`: text. Update: in place.
-    pub fn case_summarization_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CaseSummarizationAIPromptId", value.into_expr()); self }
+    pub fn case_summarization_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseSummarizationAIPromptId", value.into_expr())) }
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
 }
 impl Done for CaseSummarizationAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailGenerativeAnswerAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailgenerativeansweraiagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailGenerativeAnswerAIAgentConfiguration(Bag);
+#[must_use] pub struct EmailGenerativeAnswerAIAgentConfiguration(Bag);
 impl EmailGenerativeAnswerAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place.
-    pub fn association_configurations(mut self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { self.0.set("AssociationConfigurations", value.into_expr()); self }
+    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
     /// `EmailGenerativeAnswerAIPromptId`: text. Update: in place.
-    pub fn email_generative_answer_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailGenerativeAnswerAIPromptId", value.into_expr()); self }
+    pub fn email_generative_answer_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailGenerativeAnswerAIPromptId", value.into_expr())) }
     /// `EmailQueryReformulationAIPromptId`: text. Update: in place.
-    pub fn email_query_reformulation_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailQueryReformulationAIPromptId", value.into_expr()); self }
+    pub fn email_query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailQueryReformulationAIPromptId", value.into_expr())) }
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
 }
 impl Done for EmailGenerativeAnswerAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailOverviewAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailoverviewaiagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailOverviewAIAgentConfiguration(Bag);
+#[must_use] pub struct EmailOverviewAIAgentConfiguration(Bag);
 impl EmailOverviewAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailOverviewAIPromptId`: text. Update: in place.
-    pub fn email_overview_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailOverviewAIPromptId", value.into_expr()); self }
+    pub fn email_overview_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailOverviewAIPromptId", value.into_expr())) }
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
 }
 impl Done for EmailOverviewAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailResponseAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-emailresponseaiagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailResponseAIAgentConfiguration(Bag);
+#[must_use] pub struct EmailResponseAIAgentConfiguration(Bag);
 impl EmailResponseAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place.
-    pub fn association_configurations(mut self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { self.0.set("AssociationConfigurations", value.into_expr()); self }
+    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
     /// `EmailQueryReformulationAIPromptId`: text. Update: in place.
-    pub fn email_query_reformulation_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailQueryReformulationAIPromptId", value.into_expr()); self }
+    pub fn email_query_reformulation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailQueryReformulationAIPromptId", value.into_expr())) }
     /// `EmailResponseAIPromptId`: text. Update: in place.
-    pub fn email_response_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailResponseAIPromptId", value.into_expr()); self }
+    pub fn email_response_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailResponseAIPromptId", value.into_expr())) }
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
 }
 impl Done for EmailResponseAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseAssociationConfigurationData` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-knowledgebaseassociationconfigurationdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KnowledgeBaseAssociationConfigurationData(Bag);
+#[must_use] pub struct KnowledgeBaseAssociationConfigurationData(Bag);
 impl KnowledgeBaseAssociationConfigurationData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentTagFilter`: `TagFilter`. Update: in place.
-    pub fn content_tag_filter(mut self, value: impl Arg<TagFilter>) -> Self { self.0.set("ContentTagFilter", value.into_expr()); self }
+    pub fn content_tag_filter(self, value: impl Arg<TagFilter>) -> Self { Self(put(self.0, "ContentTagFilter", value.into_expr())) }
     /// `MaxResults`: number. Update: in place.
-    pub fn max_results(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxResults", value.into_expr()); self }
+    pub fn max_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxResults", value.into_expr())) }
     /// `OverrideKnowledgeBaseSearchType`: `OverrideKnowledgeBaseSearchType`. Update: in place.
-    pub fn override_knowledge_base_search_type(mut self, value: impl Arg<OverrideKnowledgeBaseSearchType>) -> Self { self.0.set("OverrideKnowledgeBaseSearchType", value.into_expr()); self }
+    pub fn override_knowledge_base_search_type(self, value: impl Arg<OverrideKnowledgeBaseSearchType>) -> Self { Self(put(self.0, "OverrideKnowledgeBaseSearchType", value.into_expr())) }
 }
 impl Done for KnowledgeBaseAssociationConfigurationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManualSearchAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-manualsearchaiagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManualSearchAIAgentConfiguration(Bag);
+#[must_use] pub struct ManualSearchAIAgentConfiguration(Bag);
 impl ManualSearchAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerGenerationAIGuardrailId`: text. Update: in place.
-    pub fn answer_generation_ai_guardrail_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AnswerGenerationAIGuardrailId", value.into_expr()); self }
+    pub fn answer_generation_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIGuardrailId", value.into_expr())) }
     /// `AnswerGenerationAIPromptId`: text. Update: in place.
-    pub fn answer_generation_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AnswerGenerationAIPromptId", value.into_expr()); self }
+    pub fn answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerGenerationAIPromptId", value.into_expr())) }
     /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place.
-    pub fn association_configurations(mut self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { self.0.set("AssociationConfigurations", value.into_expr()); self }
+    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
 }
 impl Done for ManualSearchAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoteTakingAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-notetakingaiagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NoteTakingAIAgentConfiguration(Bag);
+#[must_use] pub struct NoteTakingAIAgentConfiguration(Bag);
 impl NoteTakingAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr())) }
     /// `NoteTakingAIGuardrailId`: text. Update: in place.
-    pub fn note_taking_ai_guardrail_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NoteTakingAIGuardrailId", value.into_expr()); self }
+    pub fn note_taking_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoteTakingAIGuardrailId", value.into_expr())) }
     /// `NoteTakingAIPromptId`: text. Update: in place.
-    pub fn note_taking_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NoteTakingAIPromptId", value.into_expr()); self }
+    pub fn note_taking_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoteTakingAIPromptId", value.into_expr())) }
 }
 impl Done for NoteTakingAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrCondition` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orcondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrCondition(Bag);
+#[must_use] pub struct OrCondition(Bag);
 impl OrCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndConditions`: list of `TagCondition`. Update: in place.
-    pub fn and_conditions(mut self, value: impl Arg<Arr<TagCondition>>) -> Self { self.0.set("AndConditions", value.into_expr()); self }
+    pub fn and_conditions(self, value: impl Arg<Arr<TagCondition>>) -> Self { Self(put(self.0, "AndConditions", value.into_expr())) }
     /// `TagCondition`: `TagCondition`. Update: in place.
-    pub fn tag_condition(mut self, value: impl Arg<TagCondition>) -> Self { self.0.set("TagCondition", value.into_expr()); self }
+    pub fn tag_condition(self, value: impl Arg<TagCondition>) -> Self { Self(put(self.0, "TagCondition", value.into_expr())) }
 }
 impl Done for OrCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrchestrationAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-orchestrationaiagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrchestrationAIAgentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OrchestrationAIAgentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl OrchestrationAIAgentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OrchestrationAIAgentConfiguration<super::missing::OrchestrationAIPromptId> { OrchestrationAIAgentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OrchestrationAIAgentConfiguration<Missing<super::required::OrchestrationAIPromptId>> { OrchestrationAIAgentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OrchestrationAIAgentConfiguration<R0> {
     /// `ConnectInstanceArn`: text. Update: in place.
-    pub fn connect_instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectInstanceArn", value.into_expr()); self }
+    pub fn connect_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectInstanceArn", value.into_expr()), Phase) }
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
     /// `OrchestrationAIGuardrailId`: text. Update: in place.
-    pub fn orchestration_ai_guardrail_id(mut self, value: impl Arg<str>) -> Self { self.0.set("OrchestrationAIGuardrailId", value.into_expr()); self }
+    pub fn orchestration_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrchestrationAIGuardrailId", value.into_expr()), Phase) }
     /// `OrchestrationAIPromptId`: text, required. Update: in place.
-    pub fn orchestration_ai_prompt_id(mut self, value: impl Arg<str>) -> OrchestrationAIAgentConfiguration<Set> { self.0.set("OrchestrationAIPromptId", value.into_expr()); OrchestrationAIAgentConfiguration(self.0, Phase) }
+    pub fn orchestration_ai_prompt_id(self, value: impl Arg<str>) -> OrchestrationAIAgentConfiguration<Set> { OrchestrationAIAgentConfiguration(put(self.0, "OrchestrationAIPromptId", value.into_expr()), Phase) }
     /// `ToolConfigurations`: list of `ToolConfiguration`. Update: in place.
-    pub fn tool_configurations(mut self, value: impl Arg<Arr<ToolConfiguration>>) -> Self { self.0.set("ToolConfigurations", value.into_expr()); self }
+    pub fn tool_configurations(self, value: impl Arg<Arr<ToolConfiguration>>) -> Self { Self(put(self.0, "ToolConfigurations", value.into_expr()), Phase) }
 }
 impl Done for OrchestrationAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfServiceAIAgentConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-selfserviceaiagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfServiceAIAgentConfiguration(Bag);
+#[must_use] pub struct SelfServiceAIAgentConfiguration(Bag);
 impl SelfServiceAIAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociationConfigurations`: list of `AssociationConfiguration`. Update: in place.
-    pub fn association_configurations(mut self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { self.0.set("AssociationConfigurations", value.into_expr()); self }
+    pub fn association_configurations(self, value: impl Arg<Arr<AssociationConfiguration>>) -> Self { Self(put(self.0, "AssociationConfigurations", value.into_expr())) }
     /// `SelfServiceAIGuardrailId`: text. Update: in place.
-    pub fn self_service_ai_guardrail_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SelfServiceAIGuardrailId", value.into_expr()); self }
+    pub fn self_service_ai_guardrail_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServiceAIGuardrailId", value.into_expr())) }
     /// `SelfServiceAnswerGenerationAIPromptId`: text. Update: in place.
-    pub fn self_service_answer_generation_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SelfServiceAnswerGenerationAIPromptId", value.into_expr()); self }
+    pub fn self_service_answer_generation_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServiceAnswerGenerationAIPromptId", value.into_expr())) }
     /// `SelfServicePreProcessingAIPromptId`: text. Update: in place.
-    pub fn self_service_pre_processing_ai_prompt_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SelfServicePreProcessingAIPromptId", value.into_expr()); self }
+    pub fn self_service_pre_processing_ai_prompt_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfServicePreProcessingAIPromptId", value.into_expr())) }
 }
 impl Done for SelfServiceAIAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagCondition` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagcondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagCondition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TagCondition<R0 = Set>(Bag, Phase<(R0,)>);
 impl TagCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagCondition<super::missing::Key> { TagCondition(Bag::default(), Phase) }
+    pub fn new() -> TagCondition<Missing<super::required::Key>> { TagCondition(Bag::default(), Phase) }
 }
 impl<R0> TagCondition<R0> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagCondition<Set> { self.0.set("Key", value.into_expr()); TagCondition(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagCondition<Set> { TagCondition(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFilter` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tagfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagFilter(Bag);
+#[must_use] pub struct TagFilter(Bag);
 impl TagFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndConditions`: list of `TagCondition`. Update: in place.
-    pub fn and_conditions(mut self, value: impl Arg<Arr<TagCondition>>) -> Self { self.0.set("AndConditions", value.into_expr()); self }
+    pub fn and_conditions(self, value: impl Arg<Arr<TagCondition>>) -> Self { Self(put(self.0, "AndConditions", value.into_expr())) }
     /// `OrConditions`: list of `OrCondition`. Update: in place.
-    pub fn or_conditions(mut self, value: impl Arg<Arr<OrCondition>>) -> Self { self.0.set("OrConditions", value.into_expr()); self }
+    pub fn or_conditions(self, value: impl Arg<Arr<OrCondition>>) -> Self { Self(put(self.0, "OrConditions", value.into_expr())) }
     /// `TagCondition`: `TagCondition`. Update: in place.
-    pub fn tag_condition(mut self, value: impl Arg<TagCondition>) -> Self { self.0.set("TagCondition", value.into_expr()); self }
+    pub fn tag_condition(self, value: impl Arg<TagCondition>) -> Self { Self(put(self.0, "TagCondition", value.into_expr())) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ToolConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ToolConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolConfiguration<super::missing::ToolName, super::missing::ToolType> { ToolConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ToolConfiguration<Missing<super::required::ToolName>, Missing<super::required::ToolType>> { ToolConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ToolConfiguration<R0, R1> {
     /// `Annotations`: JSON. Update: in place.
-    pub fn annotations(mut self, value: impl Arg<Any>) -> Self { self.0.set("Annotations", value.into_expr()); self }
+    pub fn annotations(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Annotations", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputSchema`: JSON. Update: in place.
-    pub fn input_schema(mut self, value: impl Arg<Any>) -> Self { self.0.set("InputSchema", value.into_expr()); self }
+    pub fn input_schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InputSchema", value.into_expr()), Phase) }
     /// `Instruction`: `ToolInstruction`. Update: in place.
-    pub fn instruction(mut self, value: impl Arg<ToolInstruction>) -> Self { self.0.set("Instruction", value.into_expr()); self }
+    pub fn instruction(self, value: impl Arg<ToolInstruction>) -> Self { Self(put(self.0, "Instruction", value.into_expr()), Phase) }
     /// `OutputFilters`: list of `ToolOutputFilter`. Update: in place.
-    pub fn output_filters(mut self, value: impl Arg<Arr<ToolOutputFilter>>) -> Self { self.0.set("OutputFilters", value.into_expr()); self }
+    pub fn output_filters(self, value: impl Arg<Arr<ToolOutputFilter>>) -> Self { Self(put(self.0, "OutputFilters", value.into_expr()), Phase) }
     /// `OutputSchema`: JSON. Update: in place.
-    pub fn output_schema(mut self, value: impl Arg<Any>) -> Self { self.0.set("OutputSchema", value.into_expr()); self }
+    pub fn output_schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OutputSchema", value.into_expr()), Phase) }
     /// `OverrideInputValues`: list of `ToolOverrideInputValue`. Update: in place.
-    pub fn override_input_values(mut self, value: impl Arg<Arr<ToolOverrideInputValue>>) -> Self { self.0.set("OverrideInputValues", value.into_expr()); self }
+    pub fn override_input_values(self, value: impl Arg<Arr<ToolOverrideInputValue>>) -> Self { Self(put(self.0, "OverrideInputValues", value.into_expr()), Phase) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
     /// `ToolId`: text. Update: in place.
-    pub fn tool_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ToolId", value.into_expr()); self }
+    pub fn tool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ToolId", value.into_expr()), Phase) }
     /// `ToolName`: text, required. Update: in place.
-    pub fn tool_name(mut self, value: impl Arg<str>) -> ToolConfiguration<Set, R1> { self.0.set("ToolName", value.into_expr()); ToolConfiguration(self.0, Phase) }
+    pub fn tool_name(self, value: impl Arg<str>) -> ToolConfiguration<Set, R1> { ToolConfiguration(put(self.0, "ToolName", value.into_expr()), Phase) }
     /// `ToolType`: `ToolType`, required. Update: in place.
-    pub fn tool_type(mut self, value: impl Arg<ToolType>) -> ToolConfiguration<R0, Set> { self.0.set("ToolType", value.into_expr()); ToolConfiguration(self.0, Phase) }
+    pub fn tool_type(self, value: impl Arg<ToolType>) -> ToolConfiguration<R0, Set> { ToolConfiguration(put(self.0, "ToolType", value.into_expr()), Phase) }
     /// `UserInteractionConfiguration`: `UserInteractionConfiguration`. Update: in place.
-    pub fn user_interaction_configuration(mut self, value: impl Arg<UserInteractionConfiguration>) -> Self { self.0.set("UserInteractionConfiguration", value.into_expr()); self }
+    pub fn user_interaction_configuration(self, value: impl Arg<UserInteractionConfiguration>) -> Self { Self(put(self.0, "UserInteractionConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolInstruction` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-toolinstruction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolInstruction(Bag);
+#[must_use] pub struct ToolInstruction(Bag);
 impl ToolInstruction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Examples`: list of text. Update: in place.
-    pub fn examples(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Examples", value.into_expr()); self }
+    pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value.into_expr())) }
     /// `Instruction`: text. Update: in place.
-    pub fn instruction(mut self, value: impl Arg<str>) -> Self { self.0.set("Instruction", value.into_expr()); self }
+    pub fn instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instruction", value.into_expr())) }
 }
 impl Done for ToolInstruction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolOutputConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolOutputConfiguration(Bag);
+#[must_use] pub struct ToolOutputConfiguration(Bag);
 impl ToolOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutputVariableNameOverride`: text. Update: in place.
-    pub fn output_variable_name_override(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputVariableNameOverride", value.into_expr()); self }
+    pub fn output_variable_name_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputVariableNameOverride", value.into_expr())) }
     /// `SessionDataNamespace`: text. Update: in place.
-    pub fn session_data_namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionDataNamespace", value.into_expr()); self }
+    pub fn session_data_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionDataNamespace", value.into_expr())) }
 }
 impl Done for ToolOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolOutputFilter` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloutputfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolOutputFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ToolOutputFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl ToolOutputFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolOutputFilter<super::missing::JsonPath> { ToolOutputFilter(Bag::default(), Phase) }
+    pub fn new() -> ToolOutputFilter<Missing<super::required::JsonPath>> { ToolOutputFilter(Bag::default(), Phase) }
 }
 impl<R0> ToolOutputFilter<R0> {
     /// `JsonPath`: text, required. Update: in place.
-    pub fn json_path(mut self, value: impl Arg<str>) -> ToolOutputFilter<Set> { self.0.set("JsonPath", value.into_expr()); ToolOutputFilter(self.0, Phase) }
+    pub fn json_path(self, value: impl Arg<str>) -> ToolOutputFilter<Set> { ToolOutputFilter(put(self.0, "JsonPath", value.into_expr()), Phase) }
     /// `OutputConfiguration`: `ToolOutputConfiguration`. Update: in place.
-    pub fn output_configuration(mut self, value: impl Arg<ToolOutputConfiguration>) -> Self { self.0.set("OutputConfiguration", value.into_expr()); self }
+    pub fn output_configuration(self, value: impl Arg<ToolOutputConfiguration>) -> Self { Self(put(self.0, "OutputConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ToolOutputFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolOverrideConstantInputValue` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideconstantinputvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolOverrideConstantInputValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ToolOverrideConstantInputValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ToolOverrideConstantInputValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolOverrideConstantInputValue<super::missing::Type, super::missing::Value> { ToolOverrideConstantInputValue(Bag::default(), Phase) }
+    pub fn new() -> ToolOverrideConstantInputValue<Missing<super::required::Type>, Missing<super::required::Value>> { ToolOverrideConstantInputValue(Bag::default(), Phase) }
 }
 impl<R0, R1> ToolOverrideConstantInputValue<R0, R1> {
     /// `Type`: `ToolOverrideConstantInputValueType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<ToolOverrideConstantInputValueType>) -> ToolOverrideConstantInputValue<Set, R1> { self.0.set("Type", value.into_expr()); ToolOverrideConstantInputValue(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ToolOverrideConstantInputValueType>) -> ToolOverrideConstantInputValue<Set, R1> { ToolOverrideConstantInputValue(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ToolOverrideConstantInputValue<R0, Set> { self.0.set("Value", value.into_expr()); ToolOverrideConstantInputValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ToolOverrideConstantInputValue<R0, Set> { ToolOverrideConstantInputValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ToolOverrideConstantInputValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolOverrideInputValue` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideinputvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolOverrideInputValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ToolOverrideInputValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ToolOverrideInputValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolOverrideInputValue<super::missing::JsonPath, super::missing::Value> { ToolOverrideInputValue(Bag::default(), Phase) }
+    pub fn new() -> ToolOverrideInputValue<Missing<super::required::JsonPath>, Missing<super::required::Value>> { ToolOverrideInputValue(Bag::default(), Phase) }
 }
 impl<R0, R1> ToolOverrideInputValue<R0, R1> {
     /// `JsonPath`: text, required. Update: in place.
-    pub fn json_path(mut self, value: impl Arg<str>) -> ToolOverrideInputValue<Set, R1> { self.0.set("JsonPath", value.into_expr()); ToolOverrideInputValue(self.0, Phase) }
+    pub fn json_path(self, value: impl Arg<str>) -> ToolOverrideInputValue<Set, R1> { ToolOverrideInputValue(put(self.0, "JsonPath", value.into_expr()), Phase) }
     /// `Value`: `ToolOverrideInputValueConfiguration`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<ToolOverrideInputValueConfiguration>) -> ToolOverrideInputValue<R0, Set> { self.0.set("Value", value.into_expr()); ToolOverrideInputValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<ToolOverrideInputValueConfiguration>) -> ToolOverrideInputValue<R0, Set> { ToolOverrideInputValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ToolOverrideInputValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolOverrideInputValueConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-tooloverrideinputvalueconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolOverrideInputValueConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ToolOverrideInputValueConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ToolOverrideInputValueConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolOverrideInputValueConfiguration<super::missing::Constant> { ToolOverrideInputValueConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ToolOverrideInputValueConfiguration<Missing<super::required::Constant>> { ToolOverrideInputValueConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ToolOverrideInputValueConfiguration<R0> {
     /// `Constant`: `ToolOverrideConstantInputValue`, required. Update: in place.
-    pub fn constant(mut self, value: impl Arg<ToolOverrideConstantInputValue>) -> ToolOverrideInputValueConfiguration<Set> { self.0.set("Constant", value.into_expr()); ToolOverrideInputValueConfiguration(self.0, Phase) }
+    pub fn constant(self, value: impl Arg<ToolOverrideConstantInputValue>) -> ToolOverrideInputValueConfiguration<Set> { ToolOverrideInputValueConfiguration(put(self.0, "Constant", value.into_expr()), Phase) }
 }
 impl Done for ToolOverrideInputValueConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserInteractionConfiguration` of `AWS::Wisdom::AIAgent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiagent-userinteractionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserInteractionConfiguration(Bag);
+#[must_use] pub struct UserInteractionConfiguration(Bag);
 impl UserInteractionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsUserConfirmationRequired`: boolean. Update: in place.
-    pub fn is_user_confirmation_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsUserConfirmationRequired", value.into_expr()); self }
+    pub fn is_user_confirmation_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsUserConfirmationRequired", value.into_expr())) }
 }
 impl Done for UserInteractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssociationType` allows.
@@ -412,32 +412,32 @@ impl CfnAIAgentVersion {
     /// `AWS::Wisdom::AIAgentVersion`
     pub const TYPE: &'static str = "AWS::Wisdom::AIAgentVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAIAgentVersionProps<R0, R1>) -> Self where CfnAIAgentVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIAgentVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIAgentArn`: text.
+    /// The attribute `AIAgentArn`: `OtherArn`.
     pub fn attr_ai_agent_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIAgentArn") }
     /// The attribute `AIAgentVersionId`: text.
     pub fn attr_ai_agent_version_id(&self) -> Val<str> { self.0.get_att("AIAgentVersionId") }
-    /// The attribute `AssistantArn`: text.
+    /// The attribute `AssistantArn`: `OtherArn`.
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
     /// The attribute `VersionNumber`: number.
     pub fn attr_version_number(&self) -> Val<f64> { self.0.get_att("VersionNumber") }
 }
 impl Parent for CfnAIAgentVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::AIAgentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiagentversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAIAgentVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAIAgentVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAIAgentVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAIAgentVersionProps<missing::AIAgentId, missing::AssistantId> { CfnAIAgentVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAIAgentVersionProps<Missing<required::AIAgentId>, Missing<required::AssistantId>> { CfnAIAgentVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAIAgentVersionProps<R0, R1> {
     /// `AIAgentId`: text, required. Update: replacement.
-    pub fn ai_agent_id(mut self, value: impl Arg<str>) -> CfnAIAgentVersionProps<Set, R1> { self.0.set("AIAgentId", value.into_expr()); CfnAIAgentVersionProps(self.0, Phase) }
+    pub fn ai_agent_id(self, value: impl Arg<str>) -> CfnAIAgentVersionProps<Set, R1> { CfnAIAgentVersionProps(put(self.0, "AIAgentId", value.into_expr()), Phase) }
     /// `AssistantId`: text, required. Update: replacement.
-    pub fn assistant_id(mut self, value: impl Arg<str>) -> CfnAIAgentVersionProps<R0, Set> { self.0.set("AssistantId", value.into_expr()); CfnAIAgentVersionProps(self.0, Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIAgentVersionProps<R0, Set> { CfnAIAgentVersionProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
     /// `ModifiedTimeSeconds`: number. Update: replacement.
-    pub fn modified_time_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("ModifiedTimeSeconds", value.into_expr()); self }
+    pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnAIAgentVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html)
@@ -446,203 +446,203 @@ impl CfnAIGuardrail {
     /// `AWS::Wisdom::AIGuardrail`
     pub const TYPE: &'static str = "AWS::Wisdom::AIGuardrail";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAIGuardrailProps<R0, R1, R2>) -> Self where CfnAIGuardrailProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIGuardrailProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIGuardrailArn`: text.
+    /// The attribute `AIGuardrailArn`: `OtherArn`.
     pub fn attr_ai_guardrail_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIGuardrailArn") }
     /// The attribute `AIGuardrailId`: text.
     pub fn attr_ai_guardrail_id(&self) -> Val<str> { self.0.get_att("AIGuardrailId") }
-    /// The attribute `AssistantArn`: text.
+    /// The attribute `AssistantArn`: `OtherArn`.
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
     /// The attribute `ModifiedTimeSeconds`: number.
     pub fn attr_modified_time_seconds(&self) -> Val<f64> { self.0.get_att("ModifiedTimeSeconds") }
 }
 impl Parent for CfnAIGuardrail { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAIGuardrailProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAIGuardrailProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAIGuardrailProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAIGuardrailProps<missing::AssistantId, missing::BlockedInputMessaging, missing::BlockedOutputsMessaging> { CfnAIGuardrailProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAIGuardrailProps<Missing<required::AssistantId>, Missing<required::BlockedInputMessaging>, Missing<required::BlockedOutputsMessaging>> { CfnAIGuardrailProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAIGuardrailProps<R0, R1, R2> {
     /// `AssistantId`: text, required. Update: replacement.
-    pub fn assistant_id(mut self, value: impl Arg<str>) -> CfnAIGuardrailProps<Set, R1, R2> { self.0.set("AssistantId", value.into_expr()); CfnAIGuardrailProps(self.0, Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIGuardrailProps<Set, R1, R2> { CfnAIGuardrailProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
     /// `BlockedInputMessaging`: text, required. Update: in place.
-    pub fn blocked_input_messaging(mut self, value: impl Arg<str>) -> CfnAIGuardrailProps<R0, Set, R2> { self.0.set("BlockedInputMessaging", value.into_expr()); CfnAIGuardrailProps(self.0, Phase) }
+    pub fn blocked_input_messaging(self, value: impl Arg<str>) -> CfnAIGuardrailProps<R0, Set, R2> { CfnAIGuardrailProps(put(self.0, "BlockedInputMessaging", value.into_expr()), Phase) }
     /// `BlockedOutputsMessaging`: text, required. Update: in place.
-    pub fn blocked_outputs_messaging(mut self, value: impl Arg<str>) -> CfnAIGuardrailProps<R0, R1, Set> { self.0.set("BlockedOutputsMessaging", value.into_expr()); CfnAIGuardrailProps(self.0, Phase) }
+    pub fn blocked_outputs_messaging(self, value: impl Arg<str>) -> CfnAIGuardrailProps<R0, R1, Set> { CfnAIGuardrailProps(put(self.0, "BlockedOutputsMessaging", value.into_expr()), Phase) }
     /// `ContentPolicyConfig`: `AIGuardrailContentPolicyConfig`. Update: in place.
-    pub fn content_policy_config(mut self, value: impl Arg<ai_guardrail::AIGuardrailContentPolicyConfig>) -> Self { self.0.set("ContentPolicyConfig", value.into_expr()); self }
+    pub fn content_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailContentPolicyConfig>) -> Self { Self(put(self.0, "ContentPolicyConfig", value.into_expr()), Phase) }
     /// `ContextualGroundingPolicyConfig`: `AIGuardrailContextualGroundingPolicyConfig`. Update: in place.
-    pub fn contextual_grounding_policy_config(mut self, value: impl Arg<ai_guardrail::AIGuardrailContextualGroundingPolicyConfig>) -> Self { self.0.set("ContextualGroundingPolicyConfig", value.into_expr()); self }
+    pub fn contextual_grounding_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailContextualGroundingPolicyConfig>) -> Self { Self(put(self.0, "ContextualGroundingPolicyConfig", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SensitiveInformationPolicyConfig`: `AIGuardrailSensitiveInformationPolicyConfig`. Update: in place.
-    pub fn sensitive_information_policy_config(mut self, value: impl Arg<ai_guardrail::AIGuardrailSensitiveInformationPolicyConfig>) -> Self { self.0.set("SensitiveInformationPolicyConfig", value.into_expr()); self }
+    pub fn sensitive_information_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailSensitiveInformationPolicyConfig>) -> Self { Self(put(self.0, "SensitiveInformationPolicyConfig", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TopicPolicyConfig`: `AIGuardrailTopicPolicyConfig`. Update: in place.
-    pub fn topic_policy_config(mut self, value: impl Arg<ai_guardrail::AIGuardrailTopicPolicyConfig>) -> Self { self.0.set("TopicPolicyConfig", value.into_expr()); self }
+    pub fn topic_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailTopicPolicyConfig>) -> Self { Self(put(self.0, "TopicPolicyConfig", value.into_expr()), Phase) }
     /// `WordPolicyConfig`: `AIGuardrailWordPolicyConfig`. Update: in place.
-    pub fn word_policy_config(mut self, value: impl Arg<ai_guardrail::AIGuardrailWordPolicyConfig>) -> Self { self.0.set("WordPolicyConfig", value.into_expr()); self }
+    pub fn word_policy_config(self, value: impl Arg<ai_guardrail::AIGuardrailWordPolicyConfig>) -> Self { Self(put(self.0, "WordPolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnAIGuardrailProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::AIGuardrail`.
 pub mod ai_guardrail {
 use crate::cfn::support::*;
 /// The property type `AIGuardrailContentPolicyConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailcontentpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AIGuardrailContentPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AIGuardrailContentPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl AIGuardrailContentPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AIGuardrailContentPolicyConfig<super::missing::FiltersConfig> { AIGuardrailContentPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> AIGuardrailContentPolicyConfig<Missing<super::required::FiltersConfig>> { AIGuardrailContentPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> AIGuardrailContentPolicyConfig<R0> {
     /// `FiltersConfig`: list of `GuardrailContentFilterConfig`, required. Update: in place.
-    pub fn filters_config(mut self, value: impl Arg<Arr<GuardrailContentFilterConfig>>) -> AIGuardrailContentPolicyConfig<Set> { self.0.set("FiltersConfig", value.into_expr()); AIGuardrailContentPolicyConfig(self.0, Phase) }
+    pub fn filters_config(self, value: impl Arg<Arr<GuardrailContentFilterConfig>>) -> AIGuardrailContentPolicyConfig<Set> { AIGuardrailContentPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
 }
 impl Done for AIGuardrailContentPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AIGuardrailContextualGroundingPolicyConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailcontextualgroundingpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AIGuardrailContextualGroundingPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AIGuardrailContextualGroundingPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl AIGuardrailContextualGroundingPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AIGuardrailContextualGroundingPolicyConfig<super::missing::FiltersConfig> { AIGuardrailContextualGroundingPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> AIGuardrailContextualGroundingPolicyConfig<Missing<super::required::FiltersConfig>> { AIGuardrailContextualGroundingPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> AIGuardrailContextualGroundingPolicyConfig<R0> {
     /// `FiltersConfig`: list of `GuardrailContextualGroundingFilterConfig`, required. Update: in place.
-    pub fn filters_config(mut self, value: impl Arg<Arr<GuardrailContextualGroundingFilterConfig>>) -> AIGuardrailContextualGroundingPolicyConfig<Set> { self.0.set("FiltersConfig", value.into_expr()); AIGuardrailContextualGroundingPolicyConfig(self.0, Phase) }
+    pub fn filters_config(self, value: impl Arg<Arr<GuardrailContextualGroundingFilterConfig>>) -> AIGuardrailContextualGroundingPolicyConfig<Set> { AIGuardrailContextualGroundingPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
 }
 impl Done for AIGuardrailContextualGroundingPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AIGuardrailSensitiveInformationPolicyConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailsensitiveinformationpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AIGuardrailSensitiveInformationPolicyConfig(Bag);
+#[must_use] pub struct AIGuardrailSensitiveInformationPolicyConfig(Bag);
 impl AIGuardrailSensitiveInformationPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PiiEntitiesConfig`: list of `GuardrailPiiEntityConfig`. Update: in place.
-    pub fn pii_entities_config(mut self, value: impl Arg<Arr<GuardrailPiiEntityConfig>>) -> Self { self.0.set("PiiEntitiesConfig", value.into_expr()); self }
+    pub fn pii_entities_config(self, value: impl Arg<Arr<GuardrailPiiEntityConfig>>) -> Self { Self(put(self.0, "PiiEntitiesConfig", value.into_expr())) }
     /// `RegexesConfig`: list of `GuardrailRegexConfig`. Update: in place.
-    pub fn regexes_config(mut self, value: impl Arg<Arr<GuardrailRegexConfig>>) -> Self { self.0.set("RegexesConfig", value.into_expr()); self }
+    pub fn regexes_config(self, value: impl Arg<Arr<GuardrailRegexConfig>>) -> Self { Self(put(self.0, "RegexesConfig", value.into_expr())) }
 }
 impl Done for AIGuardrailSensitiveInformationPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AIGuardrailTopicPolicyConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailtopicpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AIGuardrailTopicPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AIGuardrailTopicPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl AIGuardrailTopicPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AIGuardrailTopicPolicyConfig<super::missing::TopicsConfig> { AIGuardrailTopicPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> AIGuardrailTopicPolicyConfig<Missing<super::required::TopicsConfig>> { AIGuardrailTopicPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> AIGuardrailTopicPolicyConfig<R0> {
     /// `TopicsConfig`: list of `GuardrailTopicConfig`, required. Update: in place.
-    pub fn topics_config(mut self, value: impl Arg<Arr<GuardrailTopicConfig>>) -> AIGuardrailTopicPolicyConfig<Set> { self.0.set("TopicsConfig", value.into_expr()); AIGuardrailTopicPolicyConfig(self.0, Phase) }
+    pub fn topics_config(self, value: impl Arg<Arr<GuardrailTopicConfig>>) -> AIGuardrailTopicPolicyConfig<Set> { AIGuardrailTopicPolicyConfig(put(self.0, "TopicsConfig", value.into_expr()), Phase) }
 }
 impl Done for AIGuardrailTopicPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AIGuardrailWordPolicyConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-aiguardrailwordpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AIGuardrailWordPolicyConfig(Bag);
+#[must_use] pub struct AIGuardrailWordPolicyConfig(Bag);
 impl AIGuardrailWordPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedWordListsConfig`: list of `GuardrailManagedWordsConfig`. Update: in place.
-    pub fn managed_word_lists_config(mut self, value: impl Arg<Arr<GuardrailManagedWordsConfig>>) -> Self { self.0.set("ManagedWordListsConfig", value.into_expr()); self }
+    pub fn managed_word_lists_config(self, value: impl Arg<Arr<GuardrailManagedWordsConfig>>) -> Self { Self(put(self.0, "ManagedWordListsConfig", value.into_expr())) }
     /// `WordsConfig`: list of `GuardrailWordConfig`. Update: in place.
-    pub fn words_config(mut self, value: impl Arg<Arr<GuardrailWordConfig>>) -> Self { self.0.set("WordsConfig", value.into_expr()); self }
+    pub fn words_config(self, value: impl Arg<Arr<GuardrailWordConfig>>) -> Self { Self(put(self.0, "WordsConfig", value.into_expr())) }
 }
 impl Done for AIGuardrailWordPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailContentFilterConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontentfilterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailContentFilterConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GuardrailContentFilterConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GuardrailContentFilterConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GuardrailContentFilterConfig<super::missing::InputStrength, super::missing::OutputStrength, super::missing::Type> { GuardrailContentFilterConfig(Bag::default(), Phase) }
+    pub fn new() -> GuardrailContentFilterConfig<Missing<super::required::InputStrength>, Missing<super::required::OutputStrength>, Missing<super::required::Type>> { GuardrailContentFilterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GuardrailContentFilterConfig<R0, R1, R2> {
     /// `InputStrength`: `InputStrength`, required. Update: in place.
-    pub fn input_strength(mut self, value: impl Arg<InputStrength>) -> GuardrailContentFilterConfig<Set, R1, R2> { self.0.set("InputStrength", value.into_expr()); GuardrailContentFilterConfig(self.0, Phase) }
+    pub fn input_strength(self, value: impl Arg<InputStrength>) -> GuardrailContentFilterConfig<Set, R1, R2> { GuardrailContentFilterConfig(put(self.0, "InputStrength", value.into_expr()), Phase) }
     /// `OutputStrength`: `OutputStrength`, required. Update: in place.
-    pub fn output_strength(mut self, value: impl Arg<OutputStrength>) -> GuardrailContentFilterConfig<R0, Set, R2> { self.0.set("OutputStrength", value.into_expr()); GuardrailContentFilterConfig(self.0, Phase) }
+    pub fn output_strength(self, value: impl Arg<OutputStrength>) -> GuardrailContentFilterConfig<R0, Set, R2> { GuardrailContentFilterConfig(put(self.0, "OutputStrength", value.into_expr()), Phase) }
     /// `Type`: `GuardrailContentFilterConfigType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<GuardrailContentFilterConfigType>) -> GuardrailContentFilterConfig<R0, R1, Set> { self.0.set("Type", value.into_expr()); GuardrailContentFilterConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<GuardrailContentFilterConfigType>) -> GuardrailContentFilterConfig<R0, R1, Set> { GuardrailContentFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GuardrailContentFilterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailContextualGroundingFilterConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailcontextualgroundingfilterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailContextualGroundingFilterConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GuardrailContextualGroundingFilterConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GuardrailContextualGroundingFilterConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GuardrailContextualGroundingFilterConfig<super::missing::Threshold, super::missing::Type> { GuardrailContextualGroundingFilterConfig(Bag::default(), Phase) }
+    pub fn new() -> GuardrailContextualGroundingFilterConfig<Missing<super::required::Threshold>, Missing<super::required::Type>> { GuardrailContextualGroundingFilterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> GuardrailContextualGroundingFilterConfig<R0, R1> {
     /// `Threshold`: number, required. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> GuardrailContextualGroundingFilterConfig<Set, R1> { self.0.set("Threshold", value.into_expr()); GuardrailContextualGroundingFilterConfig(self.0, Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> GuardrailContextualGroundingFilterConfig<Set, R1> { GuardrailContextualGroundingFilterConfig(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `Type`: `GuardrailContextualGroundingFilterConfigType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<GuardrailContextualGroundingFilterConfigType>) -> GuardrailContextualGroundingFilterConfig<R0, Set> { self.0.set("Type", value.into_expr()); GuardrailContextualGroundingFilterConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<GuardrailContextualGroundingFilterConfigType>) -> GuardrailContextualGroundingFilterConfig<R0, Set> { GuardrailContextualGroundingFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GuardrailContextualGroundingFilterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailManagedWordsConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailmanagedwordsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailManagedWordsConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GuardrailManagedWordsConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl GuardrailManagedWordsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GuardrailManagedWordsConfig<super::missing::Type> { GuardrailManagedWordsConfig(Bag::default(), Phase) }
+    pub fn new() -> GuardrailManagedWordsConfig<Missing<super::required::Type>> { GuardrailManagedWordsConfig(Bag::default(), Phase) }
 }
 impl<R0> GuardrailManagedWordsConfig<R0> {
     /// `Type`: `GuardrailManagedWordsConfigType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<GuardrailManagedWordsConfigType>) -> GuardrailManagedWordsConfig<Set> { self.0.set("Type", value.into_expr()); GuardrailManagedWordsConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<GuardrailManagedWordsConfigType>) -> GuardrailManagedWordsConfig<Set> { GuardrailManagedWordsConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GuardrailManagedWordsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailPiiEntityConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailpiientityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailPiiEntityConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GuardrailPiiEntityConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GuardrailPiiEntityConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GuardrailPiiEntityConfig<super::missing::Action, super::missing::Type> { GuardrailPiiEntityConfig(Bag::default(), Phase) }
+    pub fn new() -> GuardrailPiiEntityConfig<Missing<super::required::Action>, Missing<super::required::Type>> { GuardrailPiiEntityConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> GuardrailPiiEntityConfig<R0, R1> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> GuardrailPiiEntityConfig<Set, R1> { self.0.set("Action", value.into_expr()); GuardrailPiiEntityConfig(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> GuardrailPiiEntityConfig<Set, R1> { GuardrailPiiEntityConfig(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Type`: `GuardrailPiiEntityConfigType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<GuardrailPiiEntityConfigType>) -> GuardrailPiiEntityConfig<R0, Set> { self.0.set("Type", value.into_expr()); GuardrailPiiEntityConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<GuardrailPiiEntityConfigType>) -> GuardrailPiiEntityConfig<R0, Set> { GuardrailPiiEntityConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GuardrailPiiEntityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailRegexConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailregexconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailRegexConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GuardrailRegexConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GuardrailRegexConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GuardrailRegexConfig<super::missing::Action, super::missing::Name, super::missing::Pattern> { GuardrailRegexConfig(Bag::default(), Phase) }
+    pub fn new() -> GuardrailRegexConfig<Missing<super::required::Action>, Missing<super::required::Name>, Missing<super::required::Pattern>> { GuardrailRegexConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GuardrailRegexConfig<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> GuardrailRegexConfig<Set, R1, R2> { self.0.set("Action", value.into_expr()); GuardrailRegexConfig(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> GuardrailRegexConfig<Set, R1, R2> { GuardrailRegexConfig(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> GuardrailRegexConfig<R0, Set, R2> { self.0.set("Name", value.into_expr()); GuardrailRegexConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GuardrailRegexConfig<R0, Set, R2> { GuardrailRegexConfig(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Pattern`: text, required. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> GuardrailRegexConfig<R0, R1, Set> { self.0.set("Pattern", value.into_expr()); GuardrailRegexConfig(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> GuardrailRegexConfig<R0, R1, Set> { GuardrailRegexConfig(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for GuardrailRegexConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailTopicConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailtopicconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailTopicConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GuardrailTopicConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GuardrailTopicConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GuardrailTopicConfig<super::missing::Definition, super::missing::Name, super::missing::Type> { GuardrailTopicConfig(Bag::default(), Phase) }
+    pub fn new() -> GuardrailTopicConfig<Missing<super::required::Definition>, Missing<super::required::Name>, Missing<super::required::Type>> { GuardrailTopicConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GuardrailTopicConfig<R0, R1, R2> {
     /// `Definition`: text, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<str>) -> GuardrailTopicConfig<Set, R1, R2> { self.0.set("Definition", value.into_expr()); GuardrailTopicConfig(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> GuardrailTopicConfig<Set, R1, R2> { GuardrailTopicConfig(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Examples`: list of text. Update: in place.
-    pub fn examples(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Examples", value.into_expr()); self }
+    pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> GuardrailTopicConfig<R0, Set, R2> { self.0.set("Name", value.into_expr()); GuardrailTopicConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GuardrailTopicConfig<R0, Set, R2> { GuardrailTopicConfig(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> GuardrailTopicConfig<R0, R1, Set> { self.0.set("Type", value.into_expr()); GuardrailTopicConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> GuardrailTopicConfig<R0, R1, Set> { GuardrailTopicConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GuardrailTopicConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailWordConfig` of `AWS::Wisdom::AIGuardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiguardrail-guardrailwordconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailWordConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GuardrailWordConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl GuardrailWordConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GuardrailWordConfig<super::missing::Text> { GuardrailWordConfig(Bag::default(), Phase) }
+    pub fn new() -> GuardrailWordConfig<Missing<super::required::Text>> { GuardrailWordConfig(Bag::default(), Phase) }
 }
 impl<R0> GuardrailWordConfig<R0> {
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> GuardrailWordConfig<Set> { self.0.set("Text", value.into_expr()); GuardrailWordConfig(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> GuardrailWordConfig<Set> { GuardrailWordConfig(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for GuardrailWordConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -668,32 +668,32 @@ impl CfnAIGuardrailVersion {
     /// `AWS::Wisdom::AIGuardrailVersion`
     pub const TYPE: &'static str = "AWS::Wisdom::AIGuardrailVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAIGuardrailVersionProps<R0, R1>) -> Self where CfnAIGuardrailVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIGuardrailVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIGuardrailArn`: text.
+    /// The attribute `AIGuardrailArn`: `OtherArn`.
     pub fn attr_ai_guardrail_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIGuardrailArn") }
     /// The attribute `AIGuardrailVersionId`: text.
     pub fn attr_ai_guardrail_version_id(&self) -> Val<str> { self.0.get_att("AIGuardrailVersionId") }
-    /// The attribute `AssistantArn`: text.
+    /// The attribute `AssistantArn`: `OtherArn`.
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
     /// The attribute `VersionNumber`: number.
     pub fn attr_version_number(&self) -> Val<f64> { self.0.get_att("VersionNumber") }
 }
 impl Parent for CfnAIGuardrailVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::AIGuardrailVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiguardrailversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAIGuardrailVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAIGuardrailVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAIGuardrailVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAIGuardrailVersionProps<missing::AIGuardrailId, missing::AssistantId> { CfnAIGuardrailVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAIGuardrailVersionProps<Missing<required::AIGuardrailId>, Missing<required::AssistantId>> { CfnAIGuardrailVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAIGuardrailVersionProps<R0, R1> {
     /// `AIGuardrailId`: text, required. Update: replacement.
-    pub fn ai_guardrail_id(mut self, value: impl Arg<str>) -> CfnAIGuardrailVersionProps<Set, R1> { self.0.set("AIGuardrailId", value.into_expr()); CfnAIGuardrailVersionProps(self.0, Phase) }
+    pub fn ai_guardrail_id(self, value: impl Arg<str>) -> CfnAIGuardrailVersionProps<Set, R1> { CfnAIGuardrailVersionProps(put(self.0, "AIGuardrailId", value.into_expr()), Phase) }
     /// `AssistantId`: text, required. Update: replacement.
-    pub fn assistant_id(mut self, value: impl Arg<str>) -> CfnAIGuardrailVersionProps<R0, Set> { self.0.set("AssistantId", value.into_expr()); CfnAIGuardrailVersionProps(self.0, Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIGuardrailVersionProps<R0, Set> { CfnAIGuardrailVersionProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
     /// `ModifiedTimeSeconds`: number. Update: replacement.
-    pub fn modified_time_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("ModifiedTimeSeconds", value.into_expr()); self }
+    pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnAIGuardrailVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Wisdom::AIPrompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html)
@@ -702,69 +702,67 @@ impl CfnAIPrompt {
     /// `AWS::Wisdom::AIPrompt`
     pub const TYPE: &'static str = "AWS::Wisdom::AIPrompt";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnAIPromptProps<R0, R1, R2, R3, R4>) -> Self where CfnAIPromptProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIPromptProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIPromptArn`: text.
+    /// The attribute `AIPromptArn`: `OtherArn`.
     pub fn attr_ai_prompt_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIPromptArn") }
     /// The attribute `AIPromptId`: text.
     pub fn attr_ai_prompt_id(&self) -> Val<str> { self.0.get_att("AIPromptId") }
-    /// The attribute `AssistantArn`: text.
+    /// The attribute `AssistantArn`: `OtherArn`.
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
     /// The attribute `ModifiedTimeSeconds`: number.
     pub fn attr_modified_time_seconds(&self) -> Val<f64> { self.0.get_att("ModifiedTimeSeconds") }
 }
 impl Parent for CfnAIPrompt { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::AIPrompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aiprompt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAIPromptProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnAIPromptProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnAIPromptProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAIPromptProps<missing::ApiFormat, missing::ModelId, missing::TemplateConfiguration, missing::TemplateType, missing::Type> { CfnAIPromptProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAIPromptProps<Missing<required::ApiFormat>, Missing<required::ModelId>, Missing<required::TemplateConfiguration>, Missing<required::TemplateType>, Missing<required::Type>> { CfnAIPromptProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnAIPromptProps<R0, R1, R2, R3, R4> {
     /// `ApiFormat`: `ApiFormat`, required. Update: replacement.
-    pub fn api_format(mut self, value: impl Arg<ai_prompt::ApiFormat>) -> CfnAIPromptProps<Set, R1, R2, R3, R4> { self.0.set("ApiFormat", value.into_expr()); CfnAIPromptProps(self.0, Phase) }
+    pub fn api_format(self, value: impl Arg<ai_prompt::ApiFormat>) -> CfnAIPromptProps<Set, R1, R2, R3, R4> { CfnAIPromptProps(put(self.0, "ApiFormat", value.into_expr()), Phase) }
     /// `AssistantId`: text. Update: replacement.
-    pub fn assistant_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssistantId", value.into_expr()); self }
+    pub fn assistant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssistantId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> CfnAIPromptProps<R0, Set, R2, R3, R4> { self.0.set("ModelId", value.into_expr()); CfnAIPromptProps(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> CfnAIPromptProps<R0, Set, R2, R3, R4> { CfnAIPromptProps(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateConfiguration`: `AIPromptTemplateConfiguration`, required. Update: in place.
-    pub fn template_configuration(mut self, value: impl Arg<ai_prompt::AIPromptTemplateConfiguration>) -> CfnAIPromptProps<R0, R1, Set, R3, R4> { self.0.set("TemplateConfiguration", value.into_expr()); CfnAIPromptProps(self.0, Phase) }
+    pub fn template_configuration(self, value: impl Arg<ai_prompt::AIPromptTemplateConfiguration>) -> CfnAIPromptProps<R0, R1, Set, R3, R4> { CfnAIPromptProps(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: replacement.
-    pub fn template_type(mut self, value: impl Arg<ai_prompt::TemplateType>) -> CfnAIPromptProps<R0, R1, R2, Set, R4> { self.0.set("TemplateType", value.into_expr()); CfnAIPromptProps(self.0, Phase) }
+    pub fn template_type(self, value: impl Arg<ai_prompt::TemplateType>) -> CfnAIPromptProps<R0, R1, R2, Set, R4> { CfnAIPromptProps(put(self.0, "TemplateType", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<ai_prompt::Type>) -> CfnAIPromptProps<R0, R1, R2, R3, Set> { self.0.set("Type", value.into_expr()); CfnAIPromptProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ai_prompt::Type>) -> CfnAIPromptProps<R0, R1, R2, R3, Set> { CfnAIPromptProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAIPromptProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::AIPrompt`.
 pub mod ai_prompt {
 use crate::cfn::support::*;
 /// The property type `AIPromptTemplateConfiguration` of `AWS::Wisdom::AIPrompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiprompt-aiprompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AIPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AIPromptTemplateConfiguration(Bag);
 impl AIPromptTemplateConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> AIPromptTemplateConfiguration<super::missing::TextFullAIPromptEditTemplateConfiguration> { AIPromptTemplateConfiguration(Bag::default(), Phase) }
-}
-impl<R0> AIPromptTemplateConfiguration<R0> {
-    /// `TextFullAIPromptEditTemplateConfiguration`: `TextFullAIPromptEditTemplateConfiguration`, required. Update: in place.
-    pub fn text_full_ai_prompt_edit_template_configuration(mut self, value: impl Arg<TextFullAIPromptEditTemplateConfiguration>) -> AIPromptTemplateConfiguration<Set> { self.0.set("TextFullAIPromptEditTemplateConfiguration", value.into_expr()); AIPromptTemplateConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `TextFullAIPromptEditTemplateConfiguration`: `TextFullAIPromptEditTemplateConfiguration`. Update: in place.
+    pub fn text_full_ai_prompt_edit_template_configuration(self, value: impl Arg<TextFullAIPromptEditTemplateConfiguration>) -> Self { Self(put(self.0, "TextFullAIPromptEditTemplateConfiguration", value.into_expr())) }
 }
 impl Done for AIPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextFullAIPromptEditTemplateConfiguration` of `AWS::Wisdom::AIPrompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-aiprompt-textfullaipromptedittemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextFullAIPromptEditTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TextFullAIPromptEditTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TextFullAIPromptEditTemplateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextFullAIPromptEditTemplateConfiguration<super::missing::Text> { TextFullAIPromptEditTemplateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TextFullAIPromptEditTemplateConfiguration<Missing<super::required::Text>> { TextFullAIPromptEditTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TextFullAIPromptEditTemplateConfiguration<R0> {
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> TextFullAIPromptEditTemplateConfiguration<Set> { self.0.set("Text", value.into_expr()); TextFullAIPromptEditTemplateConfiguration(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> TextFullAIPromptEditTemplateConfiguration<Set> { TextFullAIPromptEditTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for TextFullAIPromptEditTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApiFormat` allows.
@@ -780,32 +778,32 @@ impl CfnAIPromptVersion {
     /// `AWS::Wisdom::AIPromptVersion`
     pub const TYPE: &'static str = "AWS::Wisdom::AIPromptVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAIPromptVersionProps<R0, R1>) -> Self where CfnAIPromptVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAIPromptVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AIPromptArn`: text.
+    /// The attribute `AIPromptArn`: `OtherArn`.
     pub fn attr_ai_prompt_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AIPromptArn") }
     /// The attribute `AIPromptVersionId`: text.
     pub fn attr_ai_prompt_version_id(&self) -> Val<str> { self.0.get_att("AIPromptVersionId") }
-    /// The attribute `AssistantArn`: text.
+    /// The attribute `AssistantArn`: `OtherArn`.
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
     /// The attribute `VersionNumber`: number.
     pub fn attr_version_number(&self) -> Val<f64> { self.0.get_att("VersionNumber") }
 }
 impl Parent for CfnAIPromptVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::AIPromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-aipromptversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAIPromptVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAIPromptVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAIPromptVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAIPromptVersionProps<missing::AIPromptId, missing::AssistantId> { CfnAIPromptVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAIPromptVersionProps<Missing<required::AIPromptId>, Missing<required::AssistantId>> { CfnAIPromptVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAIPromptVersionProps<R0, R1> {
     /// `AIPromptId`: text, required. Update: replacement.
-    pub fn ai_prompt_id(mut self, value: impl Arg<str>) -> CfnAIPromptVersionProps<Set, R1> { self.0.set("AIPromptId", value.into_expr()); CfnAIPromptVersionProps(self.0, Phase) }
+    pub fn ai_prompt_id(self, value: impl Arg<str>) -> CfnAIPromptVersionProps<Set, R1> { CfnAIPromptVersionProps(put(self.0, "AIPromptId", value.into_expr()), Phase) }
     /// `AssistantId`: text, required. Update: replacement.
-    pub fn assistant_id(mut self, value: impl Arg<str>) -> CfnAIPromptVersionProps<R0, Set> { self.0.set("AssistantId", value.into_expr()); CfnAIPromptVersionProps(self.0, Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAIPromptVersionProps<R0, Set> { CfnAIPromptVersionProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
     /// `ModifiedTimeSeconds`: number. Update: replacement.
-    pub fn modified_time_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("ModifiedTimeSeconds", value.into_expr()); self }
+    pub fn modified_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifiedTimeSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnAIPromptVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Wisdom::Assistant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html)
@@ -814,44 +812,44 @@ impl CfnAssistant {
     /// `AWS::Wisdom::Assistant`
     pub const TYPE: &'static str = "AWS::Wisdom::Assistant";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAssistantProps<R0, R1>) -> Self where CfnAssistantProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssistantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssistantId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssistantArn`: text.
+    /// The attribute `AssistantArn`: `OtherArn`.
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
     /// The attribute `AssistantId`: text.
     pub fn attr_assistant_id(&self) -> Val<str> { self.0.get_att("AssistantId") }
 }
 impl Parent for CfnAssistant { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::Assistant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssistantProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAssistantProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAssistantProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssistantProps<missing::Name, missing::Type> { CfnAssistantProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssistantProps<Missing<required::Name>, Missing<required::Type>> { CfnAssistantProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAssistantProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAssistantProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnAssistantProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAssistantProps<Set, R1> { CfnAssistantProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement.
-    pub fn server_side_encryption_configuration(mut self, value: impl Arg<assistant::ServerSideEncryptionConfiguration>) -> Self { self.0.set("ServerSideEncryptionConfiguration", value.into_expr()); self }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<assistant::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<assistant::Type>) -> CfnAssistantProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnAssistantProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<assistant::Type>) -> CfnAssistantProps<R0, Set> { CfnAssistantProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAssistantProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::Assistant`.
 pub mod assistant {
 use crate::cfn::support::*;
 /// The property type `ServerSideEncryptionConfiguration` of `AWS::Wisdom::Assistant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistant-serversideencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerSideEncryptionConfiguration(Bag);
+#[must_use] pub struct ServerSideEncryptionConfiguration(Bag);
 impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -863,59 +861,59 @@ impl CfnAssistantAssociation {
     /// `AWS::Wisdom::AssistantAssociation`
     pub const TYPE: &'static str = "AWS::Wisdom::AssistantAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAssistantAssociationProps<R0, R1, R2>) -> Self where CfnAssistantAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssistantAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssistantArn`: text.
+    /// The attribute `AssistantArn`: `OtherArn`.
     pub fn attr_assistant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantArn") }
-    /// The attribute `AssistantAssociationArn`: text.
+    /// The attribute `AssistantAssociationArn`: `OtherArn`.
     pub fn attr_assistant_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssistantAssociationArn") }
     /// The attribute `AssistantAssociationId`: text.
     pub fn attr_assistant_association_id(&self) -> Val<str> { self.0.get_att("AssistantAssociationId") }
 }
 impl Parent for CfnAssistantAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::AssistantAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-assistantassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssistantAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAssistantAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAssistantAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssistantAssociationProps<missing::AssistantId, missing::Association, missing::AssociationType> { CfnAssistantAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssistantAssociationProps<Missing<required::AssistantId>, Missing<required::Association>, Missing<required::AssociationType>> { CfnAssistantAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAssistantAssociationProps<R0, R1, R2> {
     /// `AssistantId`: text, required. Update: replacement.
-    pub fn assistant_id(mut self, value: impl Arg<str>) -> CfnAssistantAssociationProps<Set, R1, R2> { self.0.set("AssistantId", value.into_expr()); CfnAssistantAssociationProps(self.0, Phase) }
+    pub fn assistant_id(self, value: impl Arg<str>) -> CfnAssistantAssociationProps<Set, R1, R2> { CfnAssistantAssociationProps(put(self.0, "AssistantId", value.into_expr()), Phase) }
     /// `Association`: `AssociationData`, required. Update: replacement.
-    pub fn association(mut self, value: impl Arg<assistant_association::AssociationData>) -> CfnAssistantAssociationProps<R0, Set, R2> { self.0.set("Association", value.into_expr()); CfnAssistantAssociationProps(self.0, Phase) }
+    pub fn association(self, value: impl Arg<assistant_association::AssociationData>) -> CfnAssistantAssociationProps<R0, Set, R2> { CfnAssistantAssociationProps(put(self.0, "Association", value.into_expr()), Phase) }
     /// `AssociationType`: `AssociationType`, required. Update: replacement.
-    pub fn association_type(mut self, value: impl Arg<assistant_association::AssociationType>) -> CfnAssistantAssociationProps<R0, R1, Set> { self.0.set("AssociationType", value.into_expr()); CfnAssistantAssociationProps(self.0, Phase) }
+    pub fn association_type(self, value: impl Arg<assistant_association::AssociationType>) -> CfnAssistantAssociationProps<R0, R1, Set> { CfnAssistantAssociationProps(put(self.0, "AssociationType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAssistantAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::AssistantAssociation`.
 pub mod assistant_association {
 use crate::cfn::support::*;
 /// The property type `AssociationData` of `AWS::Wisdom::AssistantAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-associationdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssociationData(Bag);
+#[must_use] pub struct AssociationData(Bag);
 impl AssociationData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExternalBedrockKnowledgeBaseConfig`: `ExternalBedrockKnowledgeBaseConfig`. Update: replacement.
-    pub fn external_bedrock_knowledge_base_config(mut self, value: impl Arg<ExternalBedrockKnowledgeBaseConfig>) -> Self { self.0.set("ExternalBedrockKnowledgeBaseConfig", value.into_expr()); self }
+    pub fn external_bedrock_knowledge_base_config(self, value: impl Arg<ExternalBedrockKnowledgeBaseConfig>) -> Self { Self(put(self.0, "ExternalBedrockKnowledgeBaseConfig", value.into_expr())) }
     /// `KnowledgeBaseId`: text. Update: replacement.
-    pub fn knowledge_base_id(mut self, value: impl Arg<str>) -> Self { self.0.set("KnowledgeBaseId", value.into_expr()); self }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KnowledgeBaseId", value.into_expr())) }
 }
 impl Done for AssociationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExternalBedrockKnowledgeBaseConfig` of `AWS::Wisdom::AssistantAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-assistantassociation-externalbedrockknowledgebaseconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExternalBedrockKnowledgeBaseConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExternalBedrockKnowledgeBaseConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExternalBedrockKnowledgeBaseConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExternalBedrockKnowledgeBaseConfig<super::missing::AccessRoleArn, super::missing::BedrockKnowledgeBaseArn> { ExternalBedrockKnowledgeBaseConfig(Bag::default(), Phase) }
+    pub fn new() -> ExternalBedrockKnowledgeBaseConfig<Missing<super::required::AccessRoleArn>, Missing<super::required::BedrockKnowledgeBaseArn>> { ExternalBedrockKnowledgeBaseConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ExternalBedrockKnowledgeBaseConfig<R0, R1> {
     /// `AccessRoleArn`: text, required. Update: replacement.
-    pub fn access_role_arn(mut self, value: impl Arg<str>) -> ExternalBedrockKnowledgeBaseConfig<Set, R1> { self.0.set("AccessRoleArn", value.into_expr()); ExternalBedrockKnowledgeBaseConfig(self.0, Phase) }
+    pub fn access_role_arn(self, value: impl Arg<str>) -> ExternalBedrockKnowledgeBaseConfig<Set, R1> { ExternalBedrockKnowledgeBaseConfig(put(self.0, "AccessRoleArn", value.into_expr()), Phase) }
     /// `BedrockKnowledgeBaseArn`: text, required. Update: replacement.
-    pub fn bedrock_knowledge_base_arn(mut self, value: impl Arg<str>) -> ExternalBedrockKnowledgeBaseConfig<R0, Set> { self.0.set("BedrockKnowledgeBaseArn", value.into_expr()); ExternalBedrockKnowledgeBaseConfig(self.0, Phase) }
+    pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> ExternalBedrockKnowledgeBaseConfig<R0, Set> { ExternalBedrockKnowledgeBaseConfig(put(self.0, "BedrockKnowledgeBaseArn", value.into_expr()), Phase) }
 }
 impl Done for ExternalBedrockKnowledgeBaseConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssociationType` allows.
@@ -927,257 +925,257 @@ impl CfnKnowledgeBase {
     /// `AWS::Wisdom::KnowledgeBase`
     pub const TYPE: &'static str = "AWS::Wisdom::KnowledgeBase";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnKnowledgeBaseProps<R0, R1>) -> Self where CfnKnowledgeBaseProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKnowledgeBaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KnowledgeBaseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `KnowledgeBaseArn`: text.
+    /// The attribute `KnowledgeBaseArn`: `OtherArn`.
     pub fn attr_knowledge_base_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KnowledgeBaseArn") }
     /// The attribute `KnowledgeBaseId`: text.
     pub fn attr_knowledge_base_id(&self) -> Val<str> { self.0.get_att("KnowledgeBaseId") }
 }
 impl Parent for CfnKnowledgeBase { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-knowledgebase.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnKnowledgeBaseProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnKnowledgeBaseProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnKnowledgeBaseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnKnowledgeBaseProps<missing::KnowledgeBaseType, missing::Name> { CfnKnowledgeBaseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnKnowledgeBaseProps<Missing<required::KnowledgeBaseType>, Missing<required::Name>> { CfnKnowledgeBaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnKnowledgeBaseProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `KnowledgeBaseType`: `KnowledgeBaseType`, required. Update: replacement.
-    pub fn knowledge_base_type(mut self, value: impl Arg<knowledge_base::KnowledgeBaseType>) -> CfnKnowledgeBaseProps<Set, R1> { self.0.set("KnowledgeBaseType", value.into_expr()); CfnKnowledgeBaseProps(self.0, Phase) }
+    pub fn knowledge_base_type(self, value: impl Arg<knowledge_base::KnowledgeBaseType>) -> CfnKnowledgeBaseProps<Set, R1> { CfnKnowledgeBaseProps(put(self.0, "KnowledgeBaseType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnKnowledgeBaseProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnKnowledgeBaseProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnKnowledgeBaseProps<R0, Set> { CfnKnowledgeBaseProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RenderingConfiguration`: `RenderingConfiguration`. Update: in place.
-    pub fn rendering_configuration(mut self, value: impl Arg<knowledge_base::RenderingConfiguration>) -> Self { self.0.set("RenderingConfiguration", value.into_expr()); self }
+    pub fn rendering_configuration(self, value: impl Arg<knowledge_base::RenderingConfiguration>) -> Self { Self(put(self.0, "RenderingConfiguration", value.into_expr()), Phase) }
     /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement.
-    pub fn server_side_encryption_configuration(mut self, value: impl Arg<knowledge_base::ServerSideEncryptionConfiguration>) -> Self { self.0.set("ServerSideEncryptionConfiguration", value.into_expr()); self }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<knowledge_base::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
     /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement.
-    pub fn source_configuration(mut self, value: impl Arg<knowledge_base::SourceConfiguration>) -> Self { self.0.set("SourceConfiguration", value.into_expr()); self }
+    pub fn source_configuration(self, value: impl Arg<knowledge_base::SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VectorIngestionConfiguration`: `VectorIngestionConfiguration`. Update: in place.
-    pub fn vector_ingestion_configuration(mut self, value: impl Arg<knowledge_base::VectorIngestionConfiguration>) -> Self { self.0.set("VectorIngestionConfiguration", value.into_expr()); self }
+    pub fn vector_ingestion_configuration(self, value: impl Arg<knowledge_base::VectorIngestionConfiguration>) -> Self { Self(put(self.0, "VectorIngestionConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnKnowledgeBaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::KnowledgeBase`.
 pub mod knowledge_base {
 use crate::cfn::support::*;
 /// The property type `AppIntegrationsConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-appintegrationsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AppIntegrationsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AppIntegrationsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AppIntegrationsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AppIntegrationsConfiguration<super::missing::AppIntegrationArn> { AppIntegrationsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AppIntegrationsConfiguration<Missing<super::required::AppIntegrationArn>> { AppIntegrationsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AppIntegrationsConfiguration<R0> {
     /// `AppIntegrationArn`: text, required. Update: replacement.
-    pub fn app_integration_arn(mut self, value: impl Arg<str>) -> AppIntegrationsConfiguration<Set> { self.0.set("AppIntegrationArn", value.into_expr()); AppIntegrationsConfiguration(self.0, Phase) }
+    pub fn app_integration_arn(self, value: impl Arg<str>) -> AppIntegrationsConfiguration<Set> { AppIntegrationsConfiguration(put(self.0, "AppIntegrationArn", value.into_expr()), Phase) }
     /// `ObjectFields`: list of text. Update: replacement.
-    pub fn object_fields(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ObjectFields", value.into_expr()); self }
+    pub fn object_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ObjectFields", value.into_expr()), Phase) }
 }
 impl Done for AppIntegrationsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockFoundationModelConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-bedrockfoundationmodelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockFoundationModelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BedrockFoundationModelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl BedrockFoundationModelConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BedrockFoundationModelConfiguration<super::missing::ModelArn> { BedrockFoundationModelConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BedrockFoundationModelConfiguration<Missing<super::required::ModelArn>> { BedrockFoundationModelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> BedrockFoundationModelConfiguration<R0> {
     /// `ModelArn`: text, required. Update: in place.
-    pub fn model_arn(mut self, value: impl Arg<str>) -> BedrockFoundationModelConfiguration<Set> { self.0.set("ModelArn", value.into_expr()); BedrockFoundationModelConfiguration(self.0, Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelConfiguration<Set> { BedrockFoundationModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
     /// `ParsingPrompt`: `ParsingPrompt`. Update: in place.
-    pub fn parsing_prompt(mut self, value: impl Arg<ParsingPrompt>) -> Self { self.0.set("ParsingPrompt", value.into_expr()); self }
+    pub fn parsing_prompt(self, value: impl Arg<ParsingPrompt>) -> Self { Self(put(self.0, "ParsingPrompt", value.into_expr()), Phase) }
 }
 impl Done for BedrockFoundationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChunkingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-chunkingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChunkingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ChunkingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ChunkingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ChunkingConfiguration<super::missing::ChunkingStrategy> { ChunkingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ChunkingConfiguration<Missing<super::required::ChunkingStrategy>> { ChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ChunkingConfiguration<R0> {
     /// `ChunkingStrategy`: `ChunkingStrategy`, required. Update: in place.
-    pub fn chunking_strategy(mut self, value: impl Arg<ChunkingStrategy>) -> ChunkingConfiguration<Set> { self.0.set("ChunkingStrategy", value.into_expr()); ChunkingConfiguration(self.0, Phase) }
+    pub fn chunking_strategy(self, value: impl Arg<ChunkingStrategy>) -> ChunkingConfiguration<Set> { ChunkingConfiguration(put(self.0, "ChunkingStrategy", value.into_expr()), Phase) }
     /// `FixedSizeChunkingConfiguration`: `FixedSizeChunkingConfiguration`. Update: in place.
-    pub fn fixed_size_chunking_configuration(mut self, value: impl Arg<FixedSizeChunkingConfiguration>) -> Self { self.0.set("FixedSizeChunkingConfiguration", value.into_expr()); self }
+    pub fn fixed_size_chunking_configuration(self, value: impl Arg<FixedSizeChunkingConfiguration>) -> Self { Self(put(self.0, "FixedSizeChunkingConfiguration", value.into_expr()), Phase) }
     /// `HierarchicalChunkingConfiguration`: `HierarchicalChunkingConfiguration`. Update: in place.
-    pub fn hierarchical_chunking_configuration(mut self, value: impl Arg<HierarchicalChunkingConfiguration>) -> Self { self.0.set("HierarchicalChunkingConfiguration", value.into_expr()); self }
+    pub fn hierarchical_chunking_configuration(self, value: impl Arg<HierarchicalChunkingConfiguration>) -> Self { Self(put(self.0, "HierarchicalChunkingConfiguration", value.into_expr()), Phase) }
     /// `SemanticChunkingConfiguration`: `SemanticChunkingConfiguration`. Update: in place.
-    pub fn semantic_chunking_configuration(mut self, value: impl Arg<SemanticChunkingConfiguration>) -> Self { self.0.set("SemanticChunkingConfiguration", value.into_expr()); self }
+    pub fn semantic_chunking_configuration(self, value: impl Arg<SemanticChunkingConfiguration>) -> Self { Self(put(self.0, "SemanticChunkingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrawlerLimits` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-crawlerlimits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrawlerLimits(Bag);
+#[must_use] pub struct CrawlerLimits(Bag);
 impl CrawlerLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RateLimit`: number. Update: replacement.
-    pub fn rate_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("RateLimit", value.into_expr()); self }
+    pub fn rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RateLimit", value.into_expr())) }
 }
 impl Done for CrawlerLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedSizeChunkingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-fixedsizechunkingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FixedSizeChunkingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FixedSizeChunkingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FixedSizeChunkingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FixedSizeChunkingConfiguration<super::missing::MaxTokens, super::missing::OverlapPercentage> { FixedSizeChunkingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FixedSizeChunkingConfiguration<Missing<super::required::MaxTokens>, Missing<super::required::OverlapPercentage>> { FixedSizeChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FixedSizeChunkingConfiguration<R0, R1> {
     /// `MaxTokens`: number, required. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<f64>) -> FixedSizeChunkingConfiguration<Set, R1> { self.0.set("MaxTokens", value.into_expr()); FixedSizeChunkingConfiguration(self.0, Phase) }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> FixedSizeChunkingConfiguration<Set, R1> { FixedSizeChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
     /// `OverlapPercentage`: number, required. Update: in place.
-    pub fn overlap_percentage(mut self, value: impl Arg<f64>) -> FixedSizeChunkingConfiguration<R0, Set> { self.0.set("OverlapPercentage", value.into_expr()); FixedSizeChunkingConfiguration(self.0, Phase) }
+    pub fn overlap_percentage(self, value: impl Arg<f64>) -> FixedSizeChunkingConfiguration<R0, Set> { FixedSizeChunkingConfiguration(put(self.0, "OverlapPercentage", value.into_expr()), Phase) }
 }
 impl Done for FixedSizeChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HierarchicalChunkingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-hierarchicalchunkingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HierarchicalChunkingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HierarchicalChunkingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HierarchicalChunkingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HierarchicalChunkingConfiguration<super::missing::LevelConfigurations, super::missing::OverlapTokens> { HierarchicalChunkingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HierarchicalChunkingConfiguration<Missing<super::required::LevelConfigurations>, Missing<super::required::OverlapTokens>> { HierarchicalChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> HierarchicalChunkingConfiguration<R0, R1> {
     /// `LevelConfigurations`: list of `HierarchicalChunkingLevelConfiguration`, required. Update: in place.
-    pub fn level_configurations(mut self, value: impl Arg<Arr<HierarchicalChunkingLevelConfiguration>>) -> HierarchicalChunkingConfiguration<Set, R1> { self.0.set("LevelConfigurations", value.into_expr()); HierarchicalChunkingConfiguration(self.0, Phase) }
+    pub fn level_configurations(self, value: impl Arg<Arr<HierarchicalChunkingLevelConfiguration>>) -> HierarchicalChunkingConfiguration<Set, R1> { HierarchicalChunkingConfiguration(put(self.0, "LevelConfigurations", value.into_expr()), Phase) }
     /// `OverlapTokens`: number, required. Update: in place.
-    pub fn overlap_tokens(mut self, value: impl Arg<f64>) -> HierarchicalChunkingConfiguration<R0, Set> { self.0.set("OverlapTokens", value.into_expr()); HierarchicalChunkingConfiguration(self.0, Phase) }
+    pub fn overlap_tokens(self, value: impl Arg<f64>) -> HierarchicalChunkingConfiguration<R0, Set> { HierarchicalChunkingConfiguration(put(self.0, "OverlapTokens", value.into_expr()), Phase) }
 }
 impl Done for HierarchicalChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HierarchicalChunkingLevelConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-hierarchicalchunkinglevelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HierarchicalChunkingLevelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HierarchicalChunkingLevelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl HierarchicalChunkingLevelConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HierarchicalChunkingLevelConfiguration<super::missing::MaxTokens> { HierarchicalChunkingLevelConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HierarchicalChunkingLevelConfiguration<Missing<super::required::MaxTokens>> { HierarchicalChunkingLevelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HierarchicalChunkingLevelConfiguration<R0> {
     /// `MaxTokens`: number, required. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<f64>) -> HierarchicalChunkingLevelConfiguration<Set> { self.0.set("MaxTokens", value.into_expr()); HierarchicalChunkingLevelConfiguration(self.0, Phase) }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> HierarchicalChunkingLevelConfiguration<Set> { HierarchicalChunkingLevelConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
 }
 impl Done for HierarchicalChunkingLevelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSourceConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-managedsourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedSourceConfiguration<super::missing::WebCrawlerConfiguration> { ManagedSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ManagedSourceConfiguration<Missing<super::required::WebCrawlerConfiguration>> { ManagedSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ManagedSourceConfiguration<R0> {
     /// `WebCrawlerConfiguration`: `WebCrawlerConfiguration`, required. Update: replacement.
-    pub fn web_crawler_configuration(mut self, value: impl Arg<WebCrawlerConfiguration>) -> ManagedSourceConfiguration<Set> { self.0.set("WebCrawlerConfiguration", value.into_expr()); ManagedSourceConfiguration(self.0, Phase) }
+    pub fn web_crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> ManagedSourceConfiguration<Set> { ManagedSourceConfiguration(put(self.0, "WebCrawlerConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ManagedSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParsingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-parsingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParsingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParsingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParsingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParsingConfiguration<super::missing::ParsingStrategy> { ParsingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ParsingConfiguration<Missing<super::required::ParsingStrategy>> { ParsingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParsingConfiguration<R0> {
     /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelConfiguration`. Update: in place.
-    pub fn bedrock_foundation_model_configuration(mut self, value: impl Arg<BedrockFoundationModelConfiguration>) -> Self { self.0.set("BedrockFoundationModelConfiguration", value.into_expr()); self }
+    pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value.into_expr()), Phase) }
     /// `ParsingStrategy`: `ParsingStrategy`, required. Update: in place.
-    pub fn parsing_strategy(mut self, value: impl Arg<ParsingStrategy>) -> ParsingConfiguration<Set> { self.0.set("ParsingStrategy", value.into_expr()); ParsingConfiguration(self.0, Phase) }
+    pub fn parsing_strategy(self, value: impl Arg<ParsingStrategy>) -> ParsingConfiguration<Set> { ParsingConfiguration(put(self.0, "ParsingStrategy", value.into_expr()), Phase) }
 }
 impl Done for ParsingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParsingPrompt` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-parsingprompt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParsingPrompt<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParsingPrompt<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParsingPrompt {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParsingPrompt<super::missing::ParsingPromptText> { ParsingPrompt(Bag::default(), Phase) }
+    pub fn new() -> ParsingPrompt<Missing<super::required::ParsingPromptText>> { ParsingPrompt(Bag::default(), Phase) }
 }
 impl<R0> ParsingPrompt<R0> {
     /// `ParsingPromptText`: text, required. Update: in place.
-    pub fn parsing_prompt_text(mut self, value: impl Arg<str>) -> ParsingPrompt<Set> { self.0.set("ParsingPromptText", value.into_expr()); ParsingPrompt(self.0, Phase) }
+    pub fn parsing_prompt_text(self, value: impl Arg<str>) -> ParsingPrompt<Set> { ParsingPrompt(put(self.0, "ParsingPromptText", value.into_expr()), Phase) }
 }
 impl Done for ParsingPrompt { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RenderingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-renderingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RenderingConfiguration(Bag);
+#[must_use] pub struct RenderingConfiguration(Bag);
 impl RenderingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TemplateUri`: text. Update: in place.
-    pub fn template_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateUri", value.into_expr()); self }
+    pub fn template_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateUri", value.into_expr())) }
 }
 impl Done for RenderingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SeedUrl` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-seedurl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SeedUrl(Bag);
+#[must_use] pub struct SeedUrl(Bag);
 impl SeedUrl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Url`: text. Update: replacement.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for SeedUrl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticChunkingConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-semanticchunkingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SemanticChunkingConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SemanticChunkingConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SemanticChunkingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SemanticChunkingConfiguration<super::missing::BreakpointPercentileThreshold, super::missing::BufferSize, super::missing::MaxTokens> { SemanticChunkingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SemanticChunkingConfiguration<Missing<super::required::BreakpointPercentileThreshold>, Missing<super::required::BufferSize>, Missing<super::required::MaxTokens>> { SemanticChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SemanticChunkingConfiguration<R0, R1, R2> {
     /// `BreakpointPercentileThreshold`: number, required. Update: in place.
-    pub fn breakpoint_percentile_threshold(mut self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<Set, R1, R2> { self.0.set("BreakpointPercentileThreshold", value.into_expr()); SemanticChunkingConfiguration(self.0, Phase) }
+    pub fn breakpoint_percentile_threshold(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<Set, R1, R2> { SemanticChunkingConfiguration(put(self.0, "BreakpointPercentileThreshold", value.into_expr()), Phase) }
     /// `BufferSize`: number, required. Update: in place.
-    pub fn buffer_size(mut self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<R0, Set, R2> { self.0.set("BufferSize", value.into_expr()); SemanticChunkingConfiguration(self.0, Phase) }
+    pub fn buffer_size(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<R0, Set, R2> { SemanticChunkingConfiguration(put(self.0, "BufferSize", value.into_expr()), Phase) }
     /// `MaxTokens`: number, required. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<R0, R1, Set> { self.0.set("MaxTokens", value.into_expr()); SemanticChunkingConfiguration(self.0, Phase) }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> SemanticChunkingConfiguration<R0, R1, Set> { SemanticChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
 }
 impl Done for SemanticChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-serversideencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerSideEncryptionConfiguration(Bag);
+#[must_use] pub struct ServerSideEncryptionConfiguration(Bag);
 impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-sourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceConfiguration(Bag);
+#[must_use] pub struct SourceConfiguration(Bag);
 impl SourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppIntegrations`: `AppIntegrationsConfiguration`. Update: replacement.
-    pub fn app_integrations(mut self, value: impl Arg<AppIntegrationsConfiguration>) -> Self { self.0.set("AppIntegrations", value.into_expr()); self }
+    pub fn app_integrations(self, value: impl Arg<AppIntegrationsConfiguration>) -> Self { Self(put(self.0, "AppIntegrations", value.into_expr())) }
     /// `ManagedSourceConfiguration`: `ManagedSourceConfiguration`. Update: replacement.
-    pub fn managed_source_configuration(mut self, value: impl Arg<ManagedSourceConfiguration>) -> Self { self.0.set("ManagedSourceConfiguration", value.into_expr()); self }
+    pub fn managed_source_configuration(self, value: impl Arg<ManagedSourceConfiguration>) -> Self { Self(put(self.0, "ManagedSourceConfiguration", value.into_expr())) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UrlConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-urlconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UrlConfiguration(Bag);
+#[must_use] pub struct UrlConfiguration(Bag);
 impl UrlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SeedUrls`: list of `SeedUrl`. Update: replacement.
-    pub fn seed_urls(mut self, value: impl Arg<Arr<SeedUrl>>) -> Self { self.0.set("SeedUrls", value.into_expr()); self }
+    pub fn seed_urls(self, value: impl Arg<Arr<SeedUrl>>) -> Self { Self(put(self.0, "SeedUrls", value.into_expr())) }
 }
 impl Done for UrlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorIngestionConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-vectoringestionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorIngestionConfiguration(Bag);
+#[must_use] pub struct VectorIngestionConfiguration(Bag);
 impl VectorIngestionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChunkingConfiguration`: `ChunkingConfiguration`. Update: in place.
-    pub fn chunking_configuration(mut self, value: impl Arg<ChunkingConfiguration>) -> Self { self.0.set("ChunkingConfiguration", value.into_expr()); self }
+    pub fn chunking_configuration(self, value: impl Arg<ChunkingConfiguration>) -> Self { Self(put(self.0, "ChunkingConfiguration", value.into_expr())) }
     /// `ParsingConfiguration`: `ParsingConfiguration`. Update: in place.
-    pub fn parsing_configuration(mut self, value: impl Arg<ParsingConfiguration>) -> Self { self.0.set("ParsingConfiguration", value.into_expr()); self }
+    pub fn parsing_configuration(self, value: impl Arg<ParsingConfiguration>) -> Self { Self(put(self.0, "ParsingConfiguration", value.into_expr())) }
 }
 impl Done for VectorIngestionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerConfiguration` of `AWS::Wisdom::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-knowledgebase-webcrawlerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebCrawlerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WebCrawlerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl WebCrawlerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WebCrawlerConfiguration<super::missing::UrlConfiguration> { WebCrawlerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> WebCrawlerConfiguration<Missing<super::required::UrlConfiguration>> { WebCrawlerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebCrawlerConfiguration<R0> {
     /// `CrawlerLimits`: `CrawlerLimits`. Update: replacement.
-    pub fn crawler_limits(mut self, value: impl Arg<CrawlerLimits>) -> Self { self.0.set("CrawlerLimits", value.into_expr()); self }
+    pub fn crawler_limits(self, value: impl Arg<CrawlerLimits>) -> Self { Self(put(self.0, "CrawlerLimits", value.into_expr()), Phase) }
     /// `ExclusionFilters`: list of text. Update: replacement.
-    pub fn exclusion_filters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExclusionFilters", value.into_expr()); self }
+    pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value.into_expr()), Phase) }
     /// `InclusionFilters`: list of text. Update: replacement.
-    pub fn inclusion_filters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionFilters", value.into_expr()); self }
+    pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value.into_expr()), Phase) }
     /// `Scope`: `Scope`. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<Scope>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `UrlConfiguration`: `UrlConfiguration`, required. Update: replacement.
-    pub fn url_configuration(mut self, value: impl Arg<UrlConfiguration>) -> WebCrawlerConfiguration<Set> { self.0.set("UrlConfiguration", value.into_expr()); WebCrawlerConfiguration(self.0, Phase) }
+    pub fn url_configuration(self, value: impl Arg<UrlConfiguration>) -> WebCrawlerConfiguration<Set> { WebCrawlerConfiguration(put(self.0, "UrlConfiguration", value.into_expr()), Phase) }
 }
 impl Done for WebCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ChunkingStrategy` allows.
@@ -1195,10 +1193,10 @@ impl CfnMessageTemplate {
     /// `AWS::Wisdom::MessageTemplate`
     pub const TYPE: &'static str = "AWS::Wisdom::MessageTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnMessageTemplateProps<R0, R1, R2, R3>) -> Self where CfnMessageTemplateProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMessageTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MessageTemplateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `MessageTemplateArn`: text.
+    /// The attribute `MessageTemplateArn`: `OtherArn`.
     pub fn attr_message_template_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MessageTemplateArn") }
     /// The attribute `MessageTemplateContentSha256`: text.
     pub fn attr_message_template_content_sha256(&self) -> Val<str> { self.0.get_att("MessageTemplateContentSha256") }
@@ -1207,311 +1205,311 @@ impl CfnMessageTemplate {
 }
 impl Parent for CfnMessageTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMessageTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnMessageTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnMessageTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMessageTemplateProps<missing::ChannelSubtype, missing::Content, missing::KnowledgeBaseArn, missing::Name> { CfnMessageTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMessageTemplateProps<Missing<required::ChannelSubtype>, Missing<required::Content>, Missing<required::KnowledgeBaseArn>, Missing<required::Name>> { CfnMessageTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMessageTemplateProps<R0, R1, R2, R3> {
     /// `ChannelSubtype`: `ChannelSubtype`, required. Update: replacement.
-    pub fn channel_subtype(mut self, value: impl Arg<message_template::ChannelSubtype>) -> CfnMessageTemplateProps<Set, R1, R2, R3> { self.0.set("ChannelSubtype", value.into_expr()); CfnMessageTemplateProps(self.0, Phase) }
+    pub fn channel_subtype(self, value: impl Arg<message_template::ChannelSubtype>) -> CfnMessageTemplateProps<Set, R1, R2, R3> { CfnMessageTemplateProps(put(self.0, "ChannelSubtype", value.into_expr()), Phase) }
     /// `Content`: `Content`, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<message_template::Content>) -> CfnMessageTemplateProps<R0, Set, R2, R3> { self.0.set("Content", value.into_expr()); CfnMessageTemplateProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<message_template::Content>) -> CfnMessageTemplateProps<R0, Set, R2, R3> { CfnMessageTemplateProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `DefaultAttributes`: `MessageTemplateAttributes`. Update: in place.
-    pub fn default_attributes(mut self, value: impl Arg<message_template::MessageTemplateAttributes>) -> Self { self.0.set("DefaultAttributes", value.into_expr()); self }
+    pub fn default_attributes(self, value: impl Arg<message_template::MessageTemplateAttributes>) -> Self { Self(put(self.0, "DefaultAttributes", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GroupingConfiguration`: `GroupingConfiguration`. Update: in place.
-    pub fn grouping_configuration(mut self, value: impl Arg<message_template::GroupingConfiguration>) -> Self { self.0.set("GroupingConfiguration", value.into_expr()); self }
+    pub fn grouping_configuration(self, value: impl Arg<message_template::GroupingConfiguration>) -> Self { Self(put(self.0, "GroupingConfiguration", value.into_expr()), Phase) }
     /// `KnowledgeBaseArn`: text, required. Update: replacement.
-    pub fn knowledge_base_arn(mut self, value: impl Arg<str>) -> CfnMessageTemplateProps<R0, R1, Set, R3> { self.0.set("KnowledgeBaseArn", value.into_expr()); CfnMessageTemplateProps(self.0, Phase) }
+    pub fn knowledge_base_arn(self, value: impl Arg<str>) -> CfnMessageTemplateProps<R0, R1, Set, R3> { CfnMessageTemplateProps(put(self.0, "KnowledgeBaseArn", value.into_expr()), Phase) }
     /// `Language`: text. Update: in place.
-    pub fn language(mut self, value: impl Arg<str>) -> Self { self.0.set("Language", value.into_expr()); self }
+    pub fn language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Language", value.into_expr()), Phase) }
     /// `MessageTemplateAttachments`: list of `MessageTemplateAttachment`. Update: in place.
-    pub fn message_template_attachments(mut self, value: impl Arg<Arr<message_template::MessageTemplateAttachment>>) -> Self { self.0.set("MessageTemplateAttachments", value.into_expr()); self }
+    pub fn message_template_attachments(self, value: impl Arg<Arr<message_template::MessageTemplateAttachment>>) -> Self { Self(put(self.0, "MessageTemplateAttachments", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMessageTemplateProps<R0, R1, R2, Set> { self.0.set("Name", value.into_expr()); CfnMessageTemplateProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMessageTemplateProps<R0, R1, R2, Set> { CfnMessageTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMessageTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::MessageTemplate`.
 pub mod message_template {
 use crate::cfn::support::*;
 /// The property type `AgentAttributes` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-agentattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentAttributes(Bag);
+#[must_use] pub struct AgentAttributes(Bag);
 impl AgentAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FirstName`: text. Update: in place.
-    pub fn first_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FirstName", value.into_expr()); self }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
     /// `LastName`: text. Update: in place.
-    pub fn last_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LastName", value.into_expr()); self }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
 }
 impl Done for AgentAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Content` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-content.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Content(Bag);
+#[must_use] pub struct Content(Bag);
 impl Content {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailMessageTemplateContent`: `EmailMessageTemplateContent`. Update: in place.
-    pub fn email_message_template_content(mut self, value: impl Arg<EmailMessageTemplateContent>) -> Self { self.0.set("EmailMessageTemplateContent", value.into_expr()); self }
+    pub fn email_message_template_content(self, value: impl Arg<EmailMessageTemplateContent>) -> Self { Self(put(self.0, "EmailMessageTemplateContent", value.into_expr())) }
     /// `SmsMessageTemplateContent`: `SmsMessageTemplateContent`. Update: in place.
-    pub fn sms_message_template_content(mut self, value: impl Arg<SmsMessageTemplateContent>) -> Self { self.0.set("SmsMessageTemplateContent", value.into_expr()); self }
+    pub fn sms_message_template_content(self, value: impl Arg<SmsMessageTemplateContent>) -> Self { Self(put(self.0, "SmsMessageTemplateContent", value.into_expr())) }
 }
 impl Done for Content { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerProfileAttributes` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-customerprofileattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerProfileAttributes(Bag);
+#[must_use] pub struct CustomerProfileAttributes(Bag);
 impl CustomerProfileAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountNumber`: text. Update: in place.
-    pub fn account_number(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountNumber", value.into_expr()); self }
+    pub fn account_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountNumber", value.into_expr())) }
     /// `AdditionalInformation`: text. Update: in place.
-    pub fn additional_information(mut self, value: impl Arg<str>) -> Self { self.0.set("AdditionalInformation", value.into_expr()); self }
+    pub fn additional_information(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalInformation", value.into_expr())) }
     /// `Address1`: text. Update: in place.
-    pub fn address1(mut self, value: impl Arg<str>) -> Self { self.0.set("Address1", value.into_expr()); self }
+    pub fn address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address1", value.into_expr())) }
     /// `Address2`: text. Update: in place.
-    pub fn address2(mut self, value: impl Arg<str>) -> Self { self.0.set("Address2", value.into_expr()); self }
+    pub fn address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address2", value.into_expr())) }
     /// `Address3`: text. Update: in place.
-    pub fn address3(mut self, value: impl Arg<str>) -> Self { self.0.set("Address3", value.into_expr()); self }
+    pub fn address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address3", value.into_expr())) }
     /// `Address4`: text. Update: in place.
-    pub fn address4(mut self, value: impl Arg<str>) -> Self { self.0.set("Address4", value.into_expr()); self }
+    pub fn address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address4", value.into_expr())) }
     /// `BillingAddress1`: text. Update: in place.
-    pub fn billing_address1(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingAddress1", value.into_expr()); self }
+    pub fn billing_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress1", value.into_expr())) }
     /// `BillingAddress2`: text. Update: in place.
-    pub fn billing_address2(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingAddress2", value.into_expr()); self }
+    pub fn billing_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress2", value.into_expr())) }
     /// `BillingAddress3`: text. Update: in place.
-    pub fn billing_address3(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingAddress3", value.into_expr()); self }
+    pub fn billing_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress3", value.into_expr())) }
     /// `BillingAddress4`: text. Update: in place.
-    pub fn billing_address4(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingAddress4", value.into_expr()); self }
+    pub fn billing_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingAddress4", value.into_expr())) }
     /// `BillingCity`: text. Update: in place.
-    pub fn billing_city(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingCity", value.into_expr()); self }
+    pub fn billing_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCity", value.into_expr())) }
     /// `BillingCountry`: text. Update: in place.
-    pub fn billing_country(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingCountry", value.into_expr()); self }
+    pub fn billing_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCountry", value.into_expr())) }
     /// `BillingCounty`: text. Update: in place.
-    pub fn billing_county(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingCounty", value.into_expr()); self }
+    pub fn billing_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingCounty", value.into_expr())) }
     /// `BillingPostalCode`: text. Update: in place.
-    pub fn billing_postal_code(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingPostalCode", value.into_expr()); self }
+    pub fn billing_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingPostalCode", value.into_expr())) }
     /// `BillingProvince`: text. Update: in place.
-    pub fn billing_province(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingProvince", value.into_expr()); self }
+    pub fn billing_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingProvince", value.into_expr())) }
     /// `BillingState`: text. Update: in place.
-    pub fn billing_state(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingState", value.into_expr()); self }
+    pub fn billing_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingState", value.into_expr())) }
     /// `BirthDate`: text. Update: in place.
-    pub fn birth_date(mut self, value: impl Arg<str>) -> Self { self.0.set("BirthDate", value.into_expr()); self }
+    pub fn birth_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BirthDate", value.into_expr())) }
     /// `BusinessEmailAddress`: text. Update: in place.
-    pub fn business_email_address(mut self, value: impl Arg<str>) -> Self { self.0.set("BusinessEmailAddress", value.into_expr()); self }
+    pub fn business_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessEmailAddress", value.into_expr())) }
     /// `BusinessName`: text. Update: in place.
-    pub fn business_name(mut self, value: impl Arg<str>) -> Self { self.0.set("BusinessName", value.into_expr()); self }
+    pub fn business_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessName", value.into_expr())) }
     /// `BusinessPhoneNumber`: text. Update: in place.
-    pub fn business_phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("BusinessPhoneNumber", value.into_expr()); self }
+    pub fn business_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BusinessPhoneNumber", value.into_expr())) }
     /// `City`: text. Update: in place.
-    pub fn city(mut self, value: impl Arg<str>) -> Self { self.0.set("City", value.into_expr()); self }
+    pub fn city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "City", value.into_expr())) }
     /// `Country`: text. Update: in place.
-    pub fn country(mut self, value: impl Arg<str>) -> Self { self.0.set("Country", value.into_expr()); self }
+    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
     /// `County`: text. Update: in place.
-    pub fn county(mut self, value: impl Arg<str>) -> Self { self.0.set("County", value.into_expr()); self }
+    pub fn county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "County", value.into_expr())) }
     /// `Custom`: map of text. Update: in place.
-    pub fn custom(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Custom", value.into_expr()); self }
+    pub fn custom(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
     /// `EmailAddress`: text. Update: in place.
-    pub fn email_address(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailAddress", value.into_expr()); self }
+    pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
     /// `FirstName`: text. Update: in place.
-    pub fn first_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FirstName", value.into_expr()); self }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
     /// `Gender`: text. Update: in place.
-    pub fn gender(mut self, value: impl Arg<str>) -> Self { self.0.set("Gender", value.into_expr()); self }
+    pub fn gender(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gender", value.into_expr())) }
     /// `HomePhoneNumber`: text. Update: in place.
-    pub fn home_phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("HomePhoneNumber", value.into_expr()); self }
+    pub fn home_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomePhoneNumber", value.into_expr())) }
     /// `LastName`: text. Update: in place.
-    pub fn last_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LastName", value.into_expr()); self }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
     /// `MailingAddress1`: text. Update: in place.
-    pub fn mailing_address1(mut self, value: impl Arg<str>) -> Self { self.0.set("MailingAddress1", value.into_expr()); self }
+    pub fn mailing_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress1", value.into_expr())) }
     /// `MailingAddress2`: text. Update: in place.
-    pub fn mailing_address2(mut self, value: impl Arg<str>) -> Self { self.0.set("MailingAddress2", value.into_expr()); self }
+    pub fn mailing_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress2", value.into_expr())) }
     /// `MailingAddress3`: text. Update: in place.
-    pub fn mailing_address3(mut self, value: impl Arg<str>) -> Self { self.0.set("MailingAddress3", value.into_expr()); self }
+    pub fn mailing_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress3", value.into_expr())) }
     /// `MailingAddress4`: text. Update: in place.
-    pub fn mailing_address4(mut self, value: impl Arg<str>) -> Self { self.0.set("MailingAddress4", value.into_expr()); self }
+    pub fn mailing_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingAddress4", value.into_expr())) }
     /// `MailingCity`: text. Update: in place.
-    pub fn mailing_city(mut self, value: impl Arg<str>) -> Self { self.0.set("MailingCity", value.into_expr()); self }
+    pub fn mailing_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCity", value.into_expr())) }
     /// `MailingCountry`: text. Update: in place.
-    pub fn mailing_country(mut self, value: impl Arg<str>) -> Self { self.0.set("MailingCountry", value.into_expr()); self }
+    pub fn mailing_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCountry", value.into_expr())) }
     /// `MailingCounty`: text. Update: in place.
-    pub fn mailing_county(mut self, value: impl Arg<str>) -> Self { self.0.set("MailingCounty", value.into_expr()); self }
+    pub fn mailing_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingCounty", value.into_expr())) }
     /// `MailingPostalCode`: text. Update: in place.
-    pub fn mailing_postal_code(mut self, value: impl Arg<str>) -> Self { self.0.set("MailingPostalCode", value.into_expr()); self }
+    pub fn mailing_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingPostalCode", value.into_expr())) }
     /// `MailingProvince`: text. Update: in place.
-    pub fn mailing_province(mut self, value: impl Arg<str>) -> Self { self.0.set("MailingProvince", value.into_expr()); self }
+    pub fn mailing_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingProvince", value.into_expr())) }
     /// `MailingState`: text. Update: in place.
-    pub fn mailing_state(mut self, value: impl Arg<str>) -> Self { self.0.set("MailingState", value.into_expr()); self }
+    pub fn mailing_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailingState", value.into_expr())) }
     /// `MiddleName`: text. Update: in place.
-    pub fn middle_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MiddleName", value.into_expr()); self }
+    pub fn middle_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MiddleName", value.into_expr())) }
     /// `MobilePhoneNumber`: text. Update: in place.
-    pub fn mobile_phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("MobilePhoneNumber", value.into_expr()); self }
+    pub fn mobile_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MobilePhoneNumber", value.into_expr())) }
     /// `PartyType`: text. Update: in place.
-    pub fn party_type(mut self, value: impl Arg<str>) -> Self { self.0.set("PartyType", value.into_expr()); self }
+    pub fn party_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartyType", value.into_expr())) }
     /// `PhoneNumber`: text. Update: in place.
-    pub fn phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("PhoneNumber", value.into_expr()); self }
+    pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr())) }
     /// `PostalCode`: text. Update: in place.
-    pub fn postal_code(mut self, value: impl Arg<str>) -> Self { self.0.set("PostalCode", value.into_expr()); self }
+    pub fn postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostalCode", value.into_expr())) }
     /// `ProfileARN`: text. Update: in place.
-    pub fn profile_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ProfileARN", value.into_expr()); self }
+    pub fn profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileARN", value.into_expr())) }
     /// `ProfileId`: text. Update: in place.
-    pub fn profile_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ProfileId", value.into_expr()); self }
+    pub fn profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileId", value.into_expr())) }
     /// `Province`: text. Update: in place.
-    pub fn province(mut self, value: impl Arg<str>) -> Self { self.0.set("Province", value.into_expr()); self }
+    pub fn province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Province", value.into_expr())) }
     /// `ShippingAddress1`: text. Update: in place.
-    pub fn shipping_address1(mut self, value: impl Arg<str>) -> Self { self.0.set("ShippingAddress1", value.into_expr()); self }
+    pub fn shipping_address1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress1", value.into_expr())) }
     /// `ShippingAddress2`: text. Update: in place.
-    pub fn shipping_address2(mut self, value: impl Arg<str>) -> Self { self.0.set("ShippingAddress2", value.into_expr()); self }
+    pub fn shipping_address2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress2", value.into_expr())) }
     /// `ShippingAddress3`: text. Update: in place.
-    pub fn shipping_address3(mut self, value: impl Arg<str>) -> Self { self.0.set("ShippingAddress3", value.into_expr()); self }
+    pub fn shipping_address3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress3", value.into_expr())) }
     /// `ShippingAddress4`: text. Update: in place.
-    pub fn shipping_address4(mut self, value: impl Arg<str>) -> Self { self.0.set("ShippingAddress4", value.into_expr()); self }
+    pub fn shipping_address4(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingAddress4", value.into_expr())) }
     /// `ShippingCity`: text. Update: in place.
-    pub fn shipping_city(mut self, value: impl Arg<str>) -> Self { self.0.set("ShippingCity", value.into_expr()); self }
+    pub fn shipping_city(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCity", value.into_expr())) }
     /// `ShippingCountry`: text. Update: in place.
-    pub fn shipping_country(mut self, value: impl Arg<str>) -> Self { self.0.set("ShippingCountry", value.into_expr()); self }
+    pub fn shipping_country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCountry", value.into_expr())) }
     /// `ShippingCounty`: text. Update: in place.
-    pub fn shipping_county(mut self, value: impl Arg<str>) -> Self { self.0.set("ShippingCounty", value.into_expr()); self }
+    pub fn shipping_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingCounty", value.into_expr())) }
     /// `ShippingPostalCode`: text. Update: in place.
-    pub fn shipping_postal_code(mut self, value: impl Arg<str>) -> Self { self.0.set("ShippingPostalCode", value.into_expr()); self }
+    pub fn shipping_postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingPostalCode", value.into_expr())) }
     /// `ShippingProvince`: text. Update: in place.
-    pub fn shipping_province(mut self, value: impl Arg<str>) -> Self { self.0.set("ShippingProvince", value.into_expr()); self }
+    pub fn shipping_province(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingProvince", value.into_expr())) }
     /// `ShippingState`: text. Update: in place.
-    pub fn shipping_state(mut self, value: impl Arg<str>) -> Self { self.0.set("ShippingState", value.into_expr()); self }
+    pub fn shipping_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShippingState", value.into_expr())) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for CustomerProfileAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailMessageTemplateContent` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailMessageTemplateContent<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct EmailMessageTemplateContent<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl EmailMessageTemplateContent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EmailMessageTemplateContent<super::missing::Body, super::missing::Headers, super::missing::Subject> { EmailMessageTemplateContent(Bag::default(), Phase) }
+    pub fn new() -> EmailMessageTemplateContent<Missing<super::required::Body>, Missing<super::required::Headers>, Missing<super::required::Subject>> { EmailMessageTemplateContent(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EmailMessageTemplateContent<R0, R1, R2> {
     /// `Body`: `EmailMessageTemplateContentBody`, required. Update: in place.
-    pub fn body(mut self, value: impl Arg<EmailMessageTemplateContentBody>) -> EmailMessageTemplateContent<Set, R1, R2> { self.0.set("Body", value.into_expr()); EmailMessageTemplateContent(self.0, Phase) }
+    pub fn body(self, value: impl Arg<EmailMessageTemplateContentBody>) -> EmailMessageTemplateContent<Set, R1, R2> { EmailMessageTemplateContent(put(self.0, "Body", value.into_expr()), Phase) }
     /// `Headers`: list of `EmailMessageTemplateHeader`, required. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Arr<EmailMessageTemplateHeader>>) -> EmailMessageTemplateContent<R0, Set, R2> { self.0.set("Headers", value.into_expr()); EmailMessageTemplateContent(self.0, Phase) }
+    pub fn headers(self, value: impl Arg<Arr<EmailMessageTemplateHeader>>) -> EmailMessageTemplateContent<R0, Set, R2> { EmailMessageTemplateContent(put(self.0, "Headers", value.into_expr()), Phase) }
     /// `Subject`: text, required. Update: in place.
-    pub fn subject(mut self, value: impl Arg<str>) -> EmailMessageTemplateContent<R0, R1, Set> { self.0.set("Subject", value.into_expr()); EmailMessageTemplateContent(self.0, Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> EmailMessageTemplateContent<R0, R1, Set> { EmailMessageTemplateContent(put(self.0, "Subject", value.into_expr()), Phase) }
 }
 impl Done for EmailMessageTemplateContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailMessageTemplateContentBody` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplatecontentbody.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailMessageTemplateContentBody(Bag);
+#[must_use] pub struct EmailMessageTemplateContentBody(Bag);
 impl EmailMessageTemplateContentBody {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Html`: `MessageTemplateBodyContentProvider`. Update: in place.
-    pub fn html(mut self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { self.0.set("Html", value.into_expr()); self }
+    pub fn html(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "Html", value.into_expr())) }
     /// `PlainText`: `MessageTemplateBodyContentProvider`. Update: in place.
-    pub fn plain_text(mut self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { self.0.set("PlainText", value.into_expr()); self }
+    pub fn plain_text(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "PlainText", value.into_expr())) }
 }
 impl Done for EmailMessageTemplateContentBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailMessageTemplateHeader` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-emailmessagetemplateheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailMessageTemplateHeader(Bag);
+#[must_use] pub struct EmailMessageTemplateHeader(Bag);
 impl EmailMessageTemplateHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EmailMessageTemplateHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GroupingConfiguration` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-groupingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GroupingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GroupingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GroupingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GroupingConfiguration<super::missing::Criteria, super::missing::Values> { GroupingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> GroupingConfiguration<Missing<super::required::Criteria>, Missing<super::required::Values>> { GroupingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GroupingConfiguration<R0, R1> {
     /// `Criteria`: text, required. Update: in place.
-    pub fn criteria(mut self, value: impl Arg<str>) -> GroupingConfiguration<Set, R1> { self.0.set("Criteria", value.into_expr()); GroupingConfiguration(self.0, Phase) }
+    pub fn criteria(self, value: impl Arg<str>) -> GroupingConfiguration<Set, R1> { GroupingConfiguration(put(self.0, "Criteria", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> GroupingConfiguration<R0, Set> { self.0.set("Values", value.into_expr()); GroupingConfiguration(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> GroupingConfiguration<R0, Set> { GroupingConfiguration(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for GroupingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageTemplateAttachment` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MessageTemplateAttachment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MessageTemplateAttachment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MessageTemplateAttachment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MessageTemplateAttachment<super::missing::AttachmentName, super::missing::S3PresignedUrl> { MessageTemplateAttachment(Bag::default(), Phase) }
+    pub fn new() -> MessageTemplateAttachment<Missing<super::required::AttachmentName>, Missing<super::required::S3PresignedUrl>> { MessageTemplateAttachment(Bag::default(), Phase) }
 }
 impl<R0, R1> MessageTemplateAttachment<R0, R1> {
     /// `AttachmentId`: text. Update: in place.
-    pub fn attachment_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AttachmentId", value.into_expr()); self }
+    pub fn attachment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentId", value.into_expr()), Phase) }
     /// `AttachmentName`: text, required. Update: in place.
-    pub fn attachment_name(mut self, value: impl Arg<str>) -> MessageTemplateAttachment<Set, R1> { self.0.set("AttachmentName", value.into_expr()); MessageTemplateAttachment(self.0, Phase) }
+    pub fn attachment_name(self, value: impl Arg<str>) -> MessageTemplateAttachment<Set, R1> { MessageTemplateAttachment(put(self.0, "AttachmentName", value.into_expr()), Phase) }
     /// `S3PresignedUrl`: text, required. Update: in place.
-    pub fn s3_presigned_url(mut self, value: impl Arg<str>) -> MessageTemplateAttachment<R0, Set> { self.0.set("S3PresignedUrl", value.into_expr()); MessageTemplateAttachment(self.0, Phase) }
+    pub fn s3_presigned_url(self, value: impl Arg<str>) -> MessageTemplateAttachment<R0, Set> { MessageTemplateAttachment(put(self.0, "S3PresignedUrl", value.into_expr()), Phase) }
 }
 impl Done for MessageTemplateAttachment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageTemplateAttributes` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplateattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MessageTemplateAttributes(Bag);
+#[must_use] pub struct MessageTemplateAttributes(Bag);
 impl MessageTemplateAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentAttributes`: `AgentAttributes`. Update: in place.
-    pub fn agent_attributes(mut self, value: impl Arg<AgentAttributes>) -> Self { self.0.set("AgentAttributes", value.into_expr()); self }
+    pub fn agent_attributes(self, value: impl Arg<AgentAttributes>) -> Self { Self(put(self.0, "AgentAttributes", value.into_expr())) }
     /// `CustomAttributes`: map of text. Update: in place.
-    pub fn custom_attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CustomAttributes", value.into_expr()); self }
+    pub fn custom_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr())) }
     /// `CustomerProfileAttributes`: `CustomerProfileAttributes`. Update: in place.
-    pub fn customer_profile_attributes(mut self, value: impl Arg<CustomerProfileAttributes>) -> Self { self.0.set("CustomerProfileAttributes", value.into_expr()); self }
+    pub fn customer_profile_attributes(self, value: impl Arg<CustomerProfileAttributes>) -> Self { Self(put(self.0, "CustomerProfileAttributes", value.into_expr())) }
     /// `SystemAttributes`: `SystemAttributes`. Update: in place.
-    pub fn system_attributes(mut self, value: impl Arg<SystemAttributes>) -> Self { self.0.set("SystemAttributes", value.into_expr()); self }
+    pub fn system_attributes(self, value: impl Arg<SystemAttributes>) -> Self { Self(put(self.0, "SystemAttributes", value.into_expr())) }
 }
 impl Done for MessageTemplateAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageTemplateBodyContentProvider` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-messagetemplatebodycontentprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MessageTemplateBodyContentProvider(Bag);
+#[must_use] pub struct MessageTemplateBodyContentProvider(Bag);
 impl MessageTemplateBodyContentProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: text. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> Self { self.0.set("Content", value.into_expr()); self }
+    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
 }
 impl Done for MessageTemplateBodyContentProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsMessageTemplateContent` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-smsmessagetemplatecontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SmsMessageTemplateContent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SmsMessageTemplateContent<R0 = Set>(Bag, Phase<(R0,)>);
 impl SmsMessageTemplateContent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SmsMessageTemplateContent<super::missing::Body> { SmsMessageTemplateContent(Bag::default(), Phase) }
+    pub fn new() -> SmsMessageTemplateContent<Missing<super::required::Body>> { SmsMessageTemplateContent(Bag::default(), Phase) }
 }
 impl<R0> SmsMessageTemplateContent<R0> {
     /// `Body`: `SmsMessageTemplateContentBody`, required. Update: in place.
-    pub fn body(mut self, value: impl Arg<SmsMessageTemplateContentBody>) -> SmsMessageTemplateContent<Set> { self.0.set("Body", value.into_expr()); SmsMessageTemplateContent(self.0, Phase) }
+    pub fn body(self, value: impl Arg<SmsMessageTemplateContentBody>) -> SmsMessageTemplateContent<Set> { SmsMessageTemplateContent(put(self.0, "Body", value.into_expr()), Phase) }
 }
 impl Done for SmsMessageTemplateContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsMessageTemplateContentBody` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-smsmessagetemplatecontentbody.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SmsMessageTemplateContentBody(Bag);
+#[must_use] pub struct SmsMessageTemplateContentBody(Bag);
 impl SmsMessageTemplateContentBody {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PlainText`: `MessageTemplateBodyContentProvider`. Update: in place.
-    pub fn plain_text(mut self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { self.0.set("PlainText", value.into_expr()); self }
+    pub fn plain_text(self, value: impl Arg<MessageTemplateBodyContentProvider>) -> Self { Self(put(self.0, "PlainText", value.into_expr())) }
 }
 impl Done for SmsMessageTemplateContentBody { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemAttributes` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SystemAttributes(Bag);
+#[must_use] pub struct SystemAttributes(Bag);
 impl SystemAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerEndpoint`: `SystemEndpointAttributes`. Update: in place.
-    pub fn customer_endpoint(mut self, value: impl Arg<SystemEndpointAttributes>) -> Self { self.0.set("CustomerEndpoint", value.into_expr()); self }
+    pub fn customer_endpoint(self, value: impl Arg<SystemEndpointAttributes>) -> Self { Self(put(self.0, "CustomerEndpoint", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `SystemEndpoint`: `SystemEndpointAttributes`. Update: in place.
-    pub fn system_endpoint(mut self, value: impl Arg<SystemEndpointAttributes>) -> Self { self.0.set("SystemEndpoint", value.into_expr()); self }
+    pub fn system_endpoint(self, value: impl Arg<SystemEndpointAttributes>) -> Self { Self(put(self.0, "SystemEndpoint", value.into_expr())) }
 }
 impl Done for SystemAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemEndpointAttributes` of `AWS::Wisdom::MessageTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-messagetemplate-systemendpointattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SystemEndpointAttributes(Bag);
+#[must_use] pub struct SystemEndpointAttributes(Bag);
 impl SystemEndpointAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
 }
 impl Done for SystemEndpointAttributes { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ChannelSubtype` allows.
@@ -1523,26 +1521,26 @@ impl CfnMessageTemplateVersion {
     /// `AWS::Wisdom::MessageTemplateVersion`
     pub const TYPE: &'static str = "AWS::Wisdom::MessageTemplateVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMessageTemplateVersionProps<R0>) -> Self where CfnMessageTemplateVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMessageTemplateVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MessageTemplateVersionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `MessageTemplateVersionArn`: text.
+    /// The attribute `MessageTemplateVersionArn`: `OtherArn`.
     pub fn attr_message_template_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MessageTemplateVersionArn") }
     /// The attribute `MessageTemplateVersionNumber`: number.
     pub fn attr_message_template_version_number(&self) -> Val<f64> { self.0.get_att("MessageTemplateVersionNumber") }
 }
 impl Parent for CfnMessageTemplateVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::MessageTemplateVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-messagetemplateversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMessageTemplateVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMessageTemplateVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMessageTemplateVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMessageTemplateVersionProps<missing::MessageTemplateArn> { CfnMessageTemplateVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMessageTemplateVersionProps<Missing<required::MessageTemplateArn>> { CfnMessageTemplateVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMessageTemplateVersionProps<R0> {
     /// `MessageTemplateArn`: text, required. Update: replacement.
-    pub fn message_template_arn(mut self, value: impl Arg<str>) -> CfnMessageTemplateVersionProps<Set> { self.0.set("MessageTemplateArn", value.into_expr()); CfnMessageTemplateVersionProps(self.0, Phase) }
+    pub fn message_template_arn(self, value: impl Arg<str>) -> CfnMessageTemplateVersionProps<Set> { CfnMessageTemplateVersionProps(put(self.0, "MessageTemplateArn", value.into_expr()), Phase) }
     /// `MessageTemplateContentSha256`: text. Update: in place.
-    pub fn message_template_content_sha256(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageTemplateContentSha256", value.into_expr()); self }
+    pub fn message_template_content_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageTemplateContentSha256", value.into_expr()), Phase) }
 }
 impl Done for CfnMessageTemplateVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Wisdom::QuickResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html)
@@ -1551,12 +1549,12 @@ impl CfnQuickResponse {
     /// `AWS::Wisdom::QuickResponse`
     pub const TYPE: &'static str = "AWS::Wisdom::QuickResponse";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnQuickResponseProps<R0, R1, R2>) -> Self where CfnQuickResponseProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQuickResponseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QuickResponseArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Contents`: `QuickResponseContents`.
     pub fn attr_contents(&self) -> Val<quick_response::QuickResponseContents> { self.0.get_att("Contents") }
-    /// The attribute `QuickResponseArn`: text.
+    /// The attribute `QuickResponseArn`: `OtherArn`.
     pub fn attr_quick_response_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("QuickResponseArn") }
     /// The attribute `QuickResponseId`: text.
     pub fn attr_quick_response_id(&self) -> Val<str> { self.0.get_att("QuickResponseId") }
@@ -1565,74 +1563,74 @@ impl CfnQuickResponse {
 }
 impl Parent for CfnQuickResponse { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Wisdom::QuickResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wisdom-quickresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQuickResponseProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnQuickResponseProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnQuickResponseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQuickResponseProps<missing::Content, missing::KnowledgeBaseArn, missing::Name> { CfnQuickResponseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQuickResponseProps<Missing<required::Content>, Missing<required::KnowledgeBaseArn>, Missing<required::Name>> { CfnQuickResponseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQuickResponseProps<R0, R1, R2> {
     /// `Channels`: list of `Channels`. Update: in place.
-    pub fn channels(mut self, value: impl Arg<Arr<quick_response::Channels>>) -> Self { self.0.set("Channels", value.into_expr()); self }
+    pub fn channels(self, value: impl Arg<Arr<quick_response::Channels>>) -> Self { Self(put(self.0, "Channels", value.into_expr()), Phase) }
     /// `Content`: `QuickResponseContentProvider`, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<quick_response::QuickResponseContentProvider>) -> CfnQuickResponseProps<Set, R1, R2> { self.0.set("Content", value.into_expr()); CfnQuickResponseProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<quick_response::QuickResponseContentProvider>) -> CfnQuickResponseProps<Set, R1, R2> { CfnQuickResponseProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `ContentType`: text. Update: in place.
-    pub fn content_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GroupingConfiguration`: `GroupingConfiguration`. Update: in place.
-    pub fn grouping_configuration(mut self, value: impl Arg<quick_response::GroupingConfiguration>) -> Self { self.0.set("GroupingConfiguration", value.into_expr()); self }
+    pub fn grouping_configuration(self, value: impl Arg<quick_response::GroupingConfiguration>) -> Self { Self(put(self.0, "GroupingConfiguration", value.into_expr()), Phase) }
     /// `IsActive`: boolean. Update: in place.
-    pub fn is_active(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsActive", value.into_expr()); self }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
     /// `KnowledgeBaseArn`: text, required. Update: replacement.
-    pub fn knowledge_base_arn(mut self, value: impl Arg<str>) -> CfnQuickResponseProps<R0, Set, R2> { self.0.set("KnowledgeBaseArn", value.into_expr()); CfnQuickResponseProps(self.0, Phase) }
+    pub fn knowledge_base_arn(self, value: impl Arg<str>) -> CfnQuickResponseProps<R0, Set, R2> { CfnQuickResponseProps(put(self.0, "KnowledgeBaseArn", value.into_expr()), Phase) }
     /// `Language`: text. Update: in place.
-    pub fn language(mut self, value: impl Arg<str>) -> Self { self.0.set("Language", value.into_expr()); self }
+    pub fn language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Language", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnQuickResponseProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnQuickResponseProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnQuickResponseProps<R0, R1, Set> { CfnQuickResponseProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ShortcutKey`: text. Update: in place.
-    pub fn shortcut_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ShortcutKey", value.into_expr()); self }
+    pub fn shortcut_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortcutKey", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQuickResponseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Wisdom::QuickResponse`.
 pub mod quick_response {
 use crate::cfn::support::*;
 /// The property type `GroupingConfiguration` of `AWS::Wisdom::QuickResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-groupingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GroupingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GroupingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GroupingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GroupingConfiguration<super::missing::Criteria, super::missing::Values> { GroupingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> GroupingConfiguration<Missing<super::required::Criteria>, Missing<super::required::Values>> { GroupingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GroupingConfiguration<R0, R1> {
     /// `Criteria`: text, required. Update: in place.
-    pub fn criteria(mut self, value: impl Arg<str>) -> GroupingConfiguration<Set, R1> { self.0.set("Criteria", value.into_expr()); GroupingConfiguration(self.0, Phase) }
+    pub fn criteria(self, value: impl Arg<str>) -> GroupingConfiguration<Set, R1> { GroupingConfiguration(put(self.0, "Criteria", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> GroupingConfiguration<R0, Set> { self.0.set("Values", value.into_expr()); GroupingConfiguration(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> GroupingConfiguration<R0, Set> { GroupingConfiguration(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for GroupingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuickResponseContentProvider` of `AWS::Wisdom::QuickResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-quickresponsecontentprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuickResponseContentProvider(Bag);
+#[must_use] pub struct QuickResponseContentProvider(Bag);
 impl QuickResponseContentProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: text. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> Self { self.0.set("Content", value.into_expr()); self }
+    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
 }
 impl Done for QuickResponseContentProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuickResponseContents` of `AWS::Wisdom::QuickResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wisdom-quickresponse-quickresponsecontents.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuickResponseContents(Bag);
+#[must_use] pub struct QuickResponseContents(Bag);
 impl QuickResponseContents {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Markdown`: `QuickResponseContentProvider`. Update: in place.
-    pub fn markdown(mut self, value: impl Arg<QuickResponseContentProvider>) -> Self { self.0.set("Markdown", value.into_expr()); self }
+    pub fn markdown(self, value: impl Arg<QuickResponseContentProvider>) -> Self { Self(put(self.0, "Markdown", value.into_expr())) }
     /// `PlainText`: `QuickResponseContentProvider`. Update: in place.
-    pub fn plain_text(mut self, value: impl Arg<QuickResponseContentProvider>) -> Self { self.0.set("PlainText", value.into_expr()); self }
+    pub fn plain_text(self, value: impl Arg<QuickResponseContentProvider>) -> Self { Self(put(self.0, "PlainText", value.into_expr())) }
 }
 impl Done for QuickResponseContents { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Channels` allows.
 Channels { Chat = "Chat", Email = "Email" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AIAgentId, AIGuardrailId, AIPromptId, AccessRoleArn, Action, ApiFormat, AppIntegrationArn, AssistantId, Association, AssociationType, AttachmentName, BedrockKnowledgeBaseArn, BlockedInputMessaging, BlockedOutputsMessaging, Body, BreakpointPercentileThreshold, BufferSize, ChannelSubtype, ChunkingStrategy, Configuration, Constant, Content, Criteria, Definition, FiltersConfig, Headers, InputStrength, JsonPath, Key, KnowledgeBaseArn, KnowledgeBaseAssociationConfigurationData, KnowledgeBaseType, LevelConfigurations, MaxTokens, MessageTemplateArn, ModelArn, ModelId, Name, OrchestrationAIPromptId, OutputStrength, OverlapPercentage, OverlapTokens, ParsingPromptText, ParsingStrategy, Pattern, S3PresignedUrl, Subject, TemplateConfiguration, TemplateType, Text, TextFullAIPromptEditTemplateConfiguration, Threshold, ToolName, ToolType, TopicsConfig, Type, UrlConfiguration, Value, Values, WebCrawlerConfiguration } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AIAgentId, AIGuardrailId, AIPromptId, AccessRoleArn, Action, ApiFormat, AppIntegrationArn, AssistantId, Association, AssociationType, AttachmentName, BedrockKnowledgeBaseArn, BlockedInputMessaging, BlockedOutputsMessaging, Body, BreakpointPercentileThreshold, BufferSize, ChannelSubtype, ChunkingStrategy, Configuration, Constant, Content, Criteria, Definition, FiltersConfig, Headers, InputStrength, JsonPath, Key, KnowledgeBaseArn, KnowledgeBaseAssociationConfigurationData, KnowledgeBaseType, LevelConfigurations, MaxTokens, MessageTemplateArn, ModelArn, ModelId, Name, OrchestrationAIPromptId, OutputStrength, OverlapPercentage, OverlapTokens, ParsingPromptText, ParsingStrategy, Pattern, S3PresignedUrl, Subject, TemplateConfiguration, TemplateType, Text, Threshold, ToolName, ToolType, TopicsConfig, Type, UrlConfiguration, Value, Values, WebCrawlerConfiguration } }

@@ -10,7 +10,7 @@ impl CfnConnectionAlias {
     /// `AWS::WorkSpaces::ConnectionAlias`
     pub const TYPE: &'static str = "AWS::WorkSpaces::ConnectionAlias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConnectionAliasProps<R0>) -> Self where CfnConnectionAliasProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AliasId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AliasId`: text.
@@ -22,34 +22,34 @@ impl CfnConnectionAlias {
 }
 impl Parent for CfnConnectionAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpaces::ConnectionAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-connectionalias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionAliasProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConnectionAliasProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConnectionAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionAliasProps<missing::ConnectionString> { CfnConnectionAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionAliasProps<Missing<required::ConnectionString>> { CfnConnectionAliasProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectionAliasProps<R0> {
     /// `ConnectionString`: text, required. Update: replacement.
-    pub fn connection_string(mut self, value: impl Arg<str>) -> CfnConnectionAliasProps<Set> { self.0.set("ConnectionString", value.into_expr()); CfnConnectionAliasProps(self.0, Phase) }
+    pub fn connection_string(self, value: impl Arg<str>) -> CfnConnectionAliasProps<Set> { CfnConnectionAliasProps(put(self.0, "ConnectionString", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpaces::ConnectionAlias`.
 pub mod connection_alias {
 use crate::cfn::support::*;
 /// The property type `ConnectionAliasAssociation` of `AWS::WorkSpaces::ConnectionAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-connectionalias-connectionaliasassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionAliasAssociation(Bag);
+#[must_use] pub struct ConnectionAliasAssociation(Bag);
 impl ConnectionAliasAssociation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociatedAccountId`: text. Update: in place.
-    pub fn associated_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssociatedAccountId", value.into_expr()); self }
+    pub fn associated_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociatedAccountId", value.into_expr())) }
     /// `AssociationStatus`: `AssociationStatus`. Update: in place.
-    pub fn association_status(mut self, value: impl Arg<AssociationStatus>) -> Self { self.0.set("AssociationStatus", value.into_expr()); self }
+    pub fn association_status(self, value: impl Arg<AssociationStatus>) -> Self { Self(put(self.0, "AssociationStatus", value.into_expr())) }
     /// `ConnectionIdentifier`: text. Update: in place.
-    pub fn connection_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionIdentifier", value.into_expr()); self }
+    pub fn connection_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionIdentifier", value.into_expr())) }
     /// `ResourceId`: text. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
 }
 impl Done for ConnectionAliasAssociation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssociationStatus` allows.
@@ -61,7 +61,7 @@ impl CfnWorkspace {
     /// `AWS::WorkSpaces::Workspace`
     pub const TYPE: &'static str = "AWS::WorkSpaces::Workspace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnWorkspaceProps<R0, R1, R2>) -> Self where CfnWorkspaceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkspaceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -71,48 +71,48 @@ impl CfnWorkspace {
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpaces::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkspaceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnWorkspaceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnWorkspaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkspaceProps<missing::BundleId, missing::DirectoryId, missing::UserName> { CfnWorkspaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkspaceProps<Missing<required::BundleId>, Missing<required::DirectoryId>, Missing<required::UserName>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWorkspaceProps<R0, R1, R2> {
     /// `BundleId`: text, required. Update: may replace.
-    pub fn bundle_id(mut self, value: impl Arg<str>) -> CfnWorkspaceProps<Set, R1, R2> { self.0.set("BundleId", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "BundleId", value.into_expr()), Phase) }
     /// `DirectoryId`: text, required. Update: replacement.
-    pub fn directory_id(mut self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set, R2> { self.0.set("DirectoryId", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn directory_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
     /// `RootVolumeEncryptionEnabled`: boolean. Update: may replace.
-    pub fn root_volume_encryption_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("RootVolumeEncryptionEnabled", value.into_expr()); self }
+    pub fn root_volume_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RootVolumeEncryptionEnabled", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserName`: text, required. Update: replacement.
-    pub fn user_name(mut self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, R1, Set> { self.0.set("UserName", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "UserName", value.into_expr()), Phase) }
     /// `UserVolumeEncryptionEnabled`: boolean. Update: may replace.
-    pub fn user_volume_encryption_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("UserVolumeEncryptionEnabled", value.into_expr()); self }
+    pub fn user_volume_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserVolumeEncryptionEnabled", value.into_expr()), Phase) }
     /// `VolumeEncryptionKey`: text. Update: may replace.
-    pub fn volume_encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeEncryptionKey", value.into_expr()); self }
+    pub fn volume_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeEncryptionKey", value.into_expr()), Phase) }
     /// `WorkspaceProperties`: `WorkspaceProperties`. Update: in place.
-    pub fn workspace_properties(mut self, value: impl Arg<workspace::WorkspaceProperties>) -> Self { self.0.set("WorkspaceProperties", value.into_expr()); self }
+    pub fn workspace_properties(self, value: impl Arg<workspace::WorkspaceProperties>) -> Self { Self(put(self.0, "WorkspaceProperties", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpaces::Workspace`.
 pub mod workspace {
 use crate::cfn::support::*;
 /// The property type `WorkspaceProperties` of `AWS::WorkSpaces::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspace-workspaceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkspaceProperties(Bag);
+#[must_use] pub struct WorkspaceProperties(Bag);
 impl WorkspaceProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeTypeName`: text. Update: in place.
-    pub fn compute_type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ComputeTypeName", value.into_expr()); self }
+    pub fn compute_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeTypeName", value.into_expr())) }
     /// `RootVolumeSizeGib`: integer. Update: in place.
-    pub fn root_volume_size_gib(mut self, value: impl Arg<i64>) -> Self { self.0.set("RootVolumeSizeGib", value.into_expr()); self }
+    pub fn root_volume_size_gib(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RootVolumeSizeGib", value.into_expr())) }
     /// `RunningMode`: text. Update: in place.
-    pub fn running_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("RunningMode", value.into_expr()); self }
+    pub fn running_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RunningMode", value.into_expr())) }
     /// `RunningModeAutoStopTimeoutInMinutes`: integer. Update: in place.
-    pub fn running_mode_auto_stop_timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("RunningModeAutoStopTimeoutInMinutes", value.into_expr()); self }
+    pub fn running_mode_auto_stop_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunningModeAutoStopTimeoutInMinutes", value.into_expr())) }
     /// `UserVolumeSizeGib`: integer. Update: in place.
-    pub fn user_volume_size_gib(mut self, value: impl Arg<i64>) -> Self { self.0.set("UserVolumeSizeGib", value.into_expr()); self }
+    pub fn user_volume_size_gib(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UserVolumeSizeGib", value.into_expr())) }
 }
 impl Done for WorkspaceProperties { fn into_props(self) -> Bag { self.0 } }
 }
@@ -122,46 +122,46 @@ impl CfnWorkspaceIpGroup {
     /// `AWS::WorkSpaces::WorkspaceIpGroup`
     pub const TYPE: &'static str = "AWS::WorkSpaces::WorkspaceIpGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWorkspaceIpGroupProps<R0>) -> Self where CfnWorkspaceIpGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceIpGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `GroupId`: text.
     pub fn attr_group_id(&self) -> Val<str> { self.0.get_att("GroupId") }
 }
 impl Parent for CfnWorkspaceIpGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpaces::WorkspaceIpGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspaceipgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkspaceIpGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWorkspaceIpGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWorkspaceIpGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkspaceIpGroupProps<missing::GroupName> { CfnWorkspaceIpGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkspaceIpGroupProps<Missing<required::GroupName>> { CfnWorkspaceIpGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkspaceIpGroupProps<R0> {
     /// `GroupDesc`: text. Update: replacement.
-    pub fn group_desc(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupDesc", value.into_expr()); self }
+    pub fn group_desc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupDesc", value.into_expr()), Phase) }
     /// `GroupName`: text, required. Update: replacement.
-    pub fn group_name(mut self, value: impl Arg<str>) -> CfnWorkspaceIpGroupProps<Set> { self.0.set("GroupName", value.into_expr()); CfnWorkspaceIpGroupProps(self.0, Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> CfnWorkspaceIpGroupProps<Set> { CfnWorkspaceIpGroupProps(put(self.0, "GroupName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserRules`: list of `IpRuleItem`. Update: in place.
-    pub fn user_rules(mut self, value: impl Arg<Arr<workspace_ip_group::IpRuleItem>>) -> Self { self.0.set("UserRules", value.into_expr()); self }
+    pub fn user_rules(self, value: impl Arg<Arr<workspace_ip_group::IpRuleItem>>) -> Self { Self(put(self.0, "UserRules", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceIpGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpaces::WorkspaceIpGroup`.
 pub mod workspace_ip_group {
 use crate::cfn::support::*;
 /// The property type `IpRuleItem` of `AWS::WorkSpaces::WorkspaceIpGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspaceipgroup-ipruleitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpRuleItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IpRuleItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl IpRuleItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IpRuleItem<super::missing::IpRule> { IpRuleItem(Bag::default(), Phase) }
+    pub fn new() -> IpRuleItem<Missing<super::required::IpRule>> { IpRuleItem(Bag::default(), Phase) }
 }
 impl<R0> IpRuleItem<R0> {
     /// `IpRule`: text, required. Update: in place.
-    pub fn ip_rule(mut self, value: impl Arg<str>) -> IpRuleItem<Set> { self.0.set("IpRule", value.into_expr()); IpRuleItem(self.0, Phase) }
+    pub fn ip_rule(self, value: impl Arg<str>) -> IpRuleItem<Set> { IpRuleItem(put(self.0, "IpRule", value.into_expr()), Phase) }
     /// `RuleDesc`: text. Update: in place.
-    pub fn rule_desc(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleDesc", value.into_expr()); self }
+    pub fn rule_desc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleDesc", value.into_expr()), Phase) }
 }
 impl Done for IpRuleItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -171,82 +171,82 @@ impl CfnWorkspacesPool {
     /// `AWS::WorkSpaces::WorkspacesPool`
     pub const TYPE: &'static str = "AWS::WorkSpaces::WorkspacesPool";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnWorkspacesPoolProps<R0, R1, R2, R3>) -> Self where CfnWorkspacesPoolProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspacesPoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PoolId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PoolArn`: text.
+    /// The attribute `PoolArn`: `OtherArn`.
     pub fn attr_pool_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PoolArn") }
     /// The attribute `PoolId`: text.
     pub fn attr_pool_id(&self) -> Val<str> { self.0.get_att("PoolId") }
 }
 impl Parent for CfnWorkspacesPool { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpaces::WorkspacesPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspaces-workspacespool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkspacesPoolProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnWorkspacesPoolProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnWorkspacesPoolProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkspacesPoolProps<missing::BundleId, missing::Capacity, missing::DirectoryId, missing::PoolName> { CfnWorkspacesPoolProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkspacesPoolProps<Missing<required::BundleId>, Missing<required::Capacity>, Missing<required::DirectoryId>, Missing<required::PoolName>> { CfnWorkspacesPoolProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnWorkspacesPoolProps<R0, R1, R2, R3> {
     /// `ApplicationSettings`: `ApplicationSettings`. Update: in place.
-    pub fn application_settings(mut self, value: impl Arg<workspaces_pool::ApplicationSettings>) -> Self { self.0.set("ApplicationSettings", value.into_expr()); self }
+    pub fn application_settings(self, value: impl Arg<workspaces_pool::ApplicationSettings>) -> Self { Self(put(self.0, "ApplicationSettings", value.into_expr()), Phase) }
     /// `BundleId`: text, required. Update: in place.
-    pub fn bundle_id(mut self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<Set, R1, R2, R3> { self.0.set("BundleId", value.into_expr()); CfnWorkspacesPoolProps(self.0, Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<Set, R1, R2, R3> { CfnWorkspacesPoolProps(put(self.0, "BundleId", value.into_expr()), Phase) }
     /// `Capacity`: `Capacity`, required. Update: in place.
-    pub fn capacity(mut self, value: impl Arg<workspaces_pool::Capacity>) -> CfnWorkspacesPoolProps<R0, Set, R2, R3> { self.0.set("Capacity", value.into_expr()); CfnWorkspacesPoolProps(self.0, Phase) }
+    pub fn capacity(self, value: impl Arg<workspaces_pool::Capacity>) -> CfnWorkspacesPoolProps<R0, Set, R2, R3> { CfnWorkspacesPoolProps(put(self.0, "Capacity", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DirectoryId`: text, required. Update: in place.
-    pub fn directory_id(mut self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<R0, R1, Set, R3> { self.0.set("DirectoryId", value.into_expr()); CfnWorkspacesPoolProps(self.0, Phase) }
+    pub fn directory_id(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<R0, R1, Set, R3> { CfnWorkspacesPoolProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
     /// `PoolName`: text, required. Update: replacement.
-    pub fn pool_name(mut self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<R0, R1, R2, Set> { self.0.set("PoolName", value.into_expr()); CfnWorkspacesPoolProps(self.0, Phase) }
+    pub fn pool_name(self, value: impl Arg<str>) -> CfnWorkspacesPoolProps<R0, R1, R2, Set> { CfnWorkspacesPoolProps(put(self.0, "PoolName", value.into_expr()), Phase) }
     /// `RunningMode`: `RunningMode`. Update: in place.
-    pub fn running_mode(mut self, value: impl Arg<workspaces_pool::RunningMode>) -> Self { self.0.set("RunningMode", value.into_expr()); self }
+    pub fn running_mode(self, value: impl Arg<workspaces_pool::RunningMode>) -> Self { Self(put(self.0, "RunningMode", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place. AWS advises against it.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeoutSettings`: `TimeoutSettings`. Update: in place.
-    pub fn timeout_settings(mut self, value: impl Arg<workspaces_pool::TimeoutSettings>) -> Self { self.0.set("TimeoutSettings", value.into_expr()); self }
+    pub fn timeout_settings(self, value: impl Arg<workspaces_pool::TimeoutSettings>) -> Self { Self(put(self.0, "TimeoutSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspacesPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpaces::WorkspacesPool`.
 pub mod workspaces_pool {
 use crate::cfn::support::*;
 /// The property type `ApplicationSettings` of `AWS::WorkSpaces::WorkspacesPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-applicationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationSettings<super::missing::Status> { ApplicationSettings(Bag::default(), Phase) }
+    pub fn new() -> ApplicationSettings<Missing<super::required::Status>> { ApplicationSettings(Bag::default(), Phase) }
 }
 impl<R0> ApplicationSettings<R0> {
     /// `SettingsGroup`: text. Update: in place.
-    pub fn settings_group(mut self, value: impl Arg<str>) -> Self { self.0.set("SettingsGroup", value.into_expr()); self }
+    pub fn settings_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SettingsGroup", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> ApplicationSettings<Set> { self.0.set("Status", value.into_expr()); ApplicationSettings(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ApplicationSettings<Set> { ApplicationSettings(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ApplicationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Capacity` of `AWS::WorkSpaces::WorkspacesPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-capacity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Capacity<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Capacity<R0 = Set>(Bag, Phase<(R0,)>);
 impl Capacity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Capacity<super::missing::DesiredUserSessions> { Capacity(Bag::default(), Phase) }
+    pub fn new() -> Capacity<Missing<super::required::DesiredUserSessions>> { Capacity(Bag::default(), Phase) }
 }
 impl<R0> Capacity<R0> {
     /// `DesiredUserSessions`: integer, required. Update: in place.
-    pub fn desired_user_sessions(mut self, value: impl Arg<i64>) -> Capacity<Set> { self.0.set("DesiredUserSessions", value.into_expr()); Capacity(self.0, Phase) }
+    pub fn desired_user_sessions(self, value: impl Arg<i64>) -> Capacity<Set> { Capacity(put(self.0, "DesiredUserSessions", value.into_expr()), Phase) }
 }
 impl Done for Capacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutSettings` of `AWS::WorkSpaces::WorkspacesPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspaces-workspacespool-timeoutsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeoutSettings(Bag);
+#[must_use] pub struct TimeoutSettings(Bag);
 impl TimeoutSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisconnectTimeoutInSeconds`: integer. Update: in place.
-    pub fn disconnect_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DisconnectTimeoutInSeconds", value.into_expr()); self }
+    pub fn disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisconnectTimeoutInSeconds", value.into_expr())) }
     /// `IdleDisconnectTimeoutInSeconds`: integer. Update: in place.
-    pub fn idle_disconnect_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleDisconnectTimeoutInSeconds", value.into_expr()); self }
+    pub fn idle_disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInSeconds", value.into_expr())) }
     /// `MaxUserDurationInSeconds`: integer. Update: in place.
-    pub fn max_user_duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxUserDurationInSeconds", value.into_expr()); self }
+    pub fn max_user_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUserDurationInSeconds", value.into_expr())) }
 }
 impl Done for TimeoutSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RunningMode` allows.
@@ -254,5 +254,5 @@ RunningMode { AlwaysOn = "ALWAYS_ON", AutoStop = "AUTO_STOP" } }
 values! { /// Texts that `Status` allows.
 Status { Disabled = "DISABLED", Enabled = "ENABLED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BundleId, Capacity, ConnectionString, DesiredUserSessions, DirectoryId, GroupName, IpRule, PoolName, Status, UserName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BundleId, Capacity, ConnectionString, DesiredUserSessions, DirectoryId, GroupName, IpRule, PoolName, Status, UserName } }

@@ -10,7 +10,7 @@ impl CfnVolume {
     /// `AWS::WorkspacesInstances::Volume`
     pub const TYPE: &'static str = "AWS::WorkspacesInstances::Volume";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnVolumeProps<R0>) -> Self where CfnVolumeProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVolumeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VolumeId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `VolumeId`: text.
@@ -18,44 +18,44 @@ impl CfnVolume {
 }
 impl Parent for CfnVolume { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkspacesInstances::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volume.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVolumeProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnVolumeProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnVolumeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVolumeProps<missing::AvailabilityZone> { CfnVolumeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVolumeProps<Missing<required::AvailabilityZone>> { CfnVolumeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVolumeProps<R0> {
     /// `AvailabilityZone`: text, required. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> CfnVolumeProps<Set> { self.0.set("AvailabilityZone", value.into_expr()); CfnVolumeProps(self.0, Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> CfnVolumeProps<Set> { CfnVolumeProps(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `Encrypted`: boolean. Update: replacement.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `SizeInGB`: integer. Update: replacement.
-    pub fn size_in_gb(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeInGB", value.into_expr()); self }
+    pub fn size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGB", value.into_expr()), Phase) }
     /// `SnapshotId`: text. Update: replacement.
-    pub fn snapshot_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotId", value.into_expr()); self }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
     /// `TagSpecifications`: list of `TagSpecification`. Update: replacement.
-    pub fn tag_specifications(mut self, value: impl Arg<Arr<volume::TagSpecification>>) -> Self { self.0.set("TagSpecifications", value.into_expr()); self }
+    pub fn tag_specifications(self, value: impl Arg<Arr<volume::TagSpecification>>) -> Self { Self(put(self.0, "TagSpecifications", value.into_expr()), Phase) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
     /// `VolumeType`: `VolumeType`. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<volume::VolumeType>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<volume::VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkspacesInstances::Volume`.
 pub mod volume {
 use crate::cfn::support::*;
 /// The property type `TagSpecification` of `AWS::WorkspacesInstances::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-volume-tagspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagSpecification(Bag);
+#[must_use] pub struct TagSpecification(Bag);
 impl TagSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceType`: `ResourceType`. Update: replacement.
-    pub fn resource_type(mut self, value: impl Arg<ResourceType>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for TagSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ResourceType` allows.
@@ -69,26 +69,26 @@ impl CfnVolumeAssociation {
     /// `AWS::WorkspacesInstances::VolumeAssociation`
     pub const TYPE: &'static str = "AWS::WorkspacesInstances::VolumeAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnVolumeAssociationProps<R0, R1, R2>) -> Self where CfnVolumeAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVolumeAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnVolumeAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkspacesInstances::VolumeAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volumeassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVolumeAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnVolumeAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnVolumeAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVolumeAssociationProps<missing::Device, missing::VolumeId, missing::WorkspaceInstanceId> { CfnVolumeAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVolumeAssociationProps<Missing<required::Device>, Missing<required::VolumeId>, Missing<required::WorkspaceInstanceId>> { CfnVolumeAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVolumeAssociationProps<R0, R1, R2> {
     /// `Device`: text, required. Update: replacement.
-    pub fn device(mut self, value: impl Arg<str>) -> CfnVolumeAssociationProps<Set, R1, R2> { self.0.set("Device", value.into_expr()); CfnVolumeAssociationProps(self.0, Phase) }
+    pub fn device(self, value: impl Arg<str>) -> CfnVolumeAssociationProps<Set, R1, R2> { CfnVolumeAssociationProps(put(self.0, "Device", value.into_expr()), Phase) }
     /// `DisassociateMode`: `DisassociateMode`. Update: in place.
-    pub fn disassociate_mode(mut self, value: impl Arg<volume_association::DisassociateMode>) -> Self { self.0.set("DisassociateMode", value.into_expr()); self }
+    pub fn disassociate_mode(self, value: impl Arg<volume_association::DisassociateMode>) -> Self { Self(put(self.0, "DisassociateMode", value.into_expr()), Phase) }
     /// `VolumeId`: text, required. Update: replacement.
-    pub fn volume_id(mut self, value: impl Arg<str>) -> CfnVolumeAssociationProps<R0, Set, R2> { self.0.set("VolumeId", value.into_expr()); CfnVolumeAssociationProps(self.0, Phase) }
+    pub fn volume_id(self, value: impl Arg<str>) -> CfnVolumeAssociationProps<R0, Set, R2> { CfnVolumeAssociationProps(put(self.0, "VolumeId", value.into_expr()), Phase) }
     /// `WorkspaceInstanceId`: text, required. Update: replacement.
-    pub fn workspace_instance_id(mut self, value: impl Arg<str>) -> CfnVolumeAssociationProps<R0, R1, Set> { self.0.set("WorkspaceInstanceId", value.into_expr()); CfnVolumeAssociationProps(self.0, Phase) }
+    pub fn workspace_instance_id(self, value: impl Arg<str>) -> CfnVolumeAssociationProps<R0, R1, Set> { CfnVolumeAssociationProps(put(self.0, "WorkspaceInstanceId", value.into_expr()), Phase) }
 }
 impl Done for CfnVolumeAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkspacesInstances::VolumeAssociation`.
@@ -117,299 +117,299 @@ impl CfnWorkspaceInstance {
 }
 impl Parent for CfnWorkspaceInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-workspaceinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkspaceInstanceProps(Bag);
+#[must_use] pub struct CfnWorkspaceInstanceProps(Bag);
 impl CfnWorkspaceInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedInstance`: `ManagedInstance`. Update: replacement.
-    pub fn managed_instance(mut self, value: impl Arg<workspace_instance::ManagedInstance>) -> Self { self.0.set("ManagedInstance", value.into_expr()); self }
+    pub fn managed_instance(self, value: impl Arg<workspace_instance::ManagedInstance>) -> Self { Self(put(self.0, "ManagedInstance", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnWorkspaceInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkspacesInstances::WorkspaceInstance`.
 pub mod workspace_instance {
 use crate::cfn::support::*;
 /// The property type `BlockDeviceMapping` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-blockdevicemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlockDeviceMapping(Bag);
+#[must_use] pub struct BlockDeviceMapping(Bag);
 impl BlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement.
-    pub fn device_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceName", value.into_expr()); self }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
     /// `Ebs`: `EbsBlockDevice`. Update: replacement.
-    pub fn ebs(mut self, value: impl Arg<EbsBlockDevice>) -> Self { self.0.set("Ebs", value.into_expr()); self }
+    pub fn ebs(self, value: impl Arg<EbsBlockDevice>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
     /// `NoDevice`: text. Update: replacement.
-    pub fn no_device(mut self, value: impl Arg<str>) -> Self { self.0.set("NoDevice", value.into_expr()); self }
+    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
     /// `VirtualName`: text. Update: replacement.
-    pub fn virtual_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualName", value.into_expr()); self }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
 }
 impl Done for BlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationSpecification` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-capacityreservationspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityReservationSpecification(Bag);
+#[must_use] pub struct CapacityReservationSpecification(Bag);
 impl CapacityReservationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationPreference`: `CapacityReservationPreference`. Update: replacement.
-    pub fn capacity_reservation_preference(mut self, value: impl Arg<CapacityReservationPreference>) -> Self { self.0.set("CapacityReservationPreference", value.into_expr()); self }
+    pub fn capacity_reservation_preference(self, value: impl Arg<CapacityReservationPreference>) -> Self { Self(put(self.0, "CapacityReservationPreference", value.into_expr())) }
     /// `CapacityReservationTarget`: `CapacityReservationTarget`. Update: replacement.
-    pub fn capacity_reservation_target(mut self, value: impl Arg<CapacityReservationTarget>) -> Self { self.0.set("CapacityReservationTarget", value.into_expr()); self }
+    pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value.into_expr())) }
 }
 impl Done for CapacityReservationSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationTarget` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-capacityreservationtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityReservationTarget(Bag);
+#[must_use] pub struct CapacityReservationTarget(Bag);
 impl CapacityReservationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationId`: text. Update: replacement.
-    pub fn capacity_reservation_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityReservationId", value.into_expr()); self }
+    pub fn capacity_reservation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationId", value.into_expr())) }
     /// `CapacityReservationResourceGroupArn`: text. Update: replacement.
-    pub fn capacity_reservation_resource_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityReservationResourceGroupArn", value.into_expr()); self }
+    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value.into_expr())) }
 }
 impl Done for CapacityReservationTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CpuOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-cpuoptionsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CpuOptionsRequest(Bag);
+#[must_use] pub struct CpuOptionsRequest(Bag);
 impl CpuOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoreCount`: integer. Update: replacement.
-    pub fn core_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("CoreCount", value.into_expr()); self }
+    pub fn core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoreCount", value.into_expr())) }
     /// `ThreadsPerCore`: integer. Update: replacement.
-    pub fn threads_per_core(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThreadsPerCore", value.into_expr()); self }
+    pub fn threads_per_core(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThreadsPerCore", value.into_expr())) }
 }
 impl Done for CpuOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreditSpecificationRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-creditspecificationrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreditSpecificationRequest(Bag);
+#[must_use] pub struct CreditSpecificationRequest(Bag);
 impl CreditSpecificationRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CpuCredits`: `CpuCredits`. Update: replacement.
-    pub fn cpu_credits(mut self, value: impl Arg<CpuCredits>) -> Self { self.0.set("CpuCredits", value.into_expr()); self }
+    pub fn cpu_credits(self, value: impl Arg<CpuCredits>) -> Self { Self(put(self.0, "CpuCredits", value.into_expr())) }
 }
 impl Done for CreditSpecificationRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EC2ManagedInstance` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ec2managedinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EC2ManagedInstance(Bag);
+#[must_use] pub struct EC2ManagedInstance(Bag);
 impl EC2ManagedInstance {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceId`: text. Update: in place.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceId", value.into_expr()); self }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr())) }
 }
 impl Done for EC2ManagedInstance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsBlockDevice` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ebsblockdevice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsBlockDevice(Bag);
+#[must_use] pub struct EbsBlockDevice(Bag);
 impl EbsBlockDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encrypted`: boolean. Update: replacement.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
     /// `VolumeSize`: integer. Update: replacement.
-    pub fn volume_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSize", value.into_expr()); self }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
     /// `VolumeType`: `VolumeType`. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<VolumeType>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EbsBlockDevice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnclaveOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-enclaveoptionsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnclaveOptionsRequest(Bag);
+#[must_use] pub struct EnclaveOptionsRequest(Bag);
 impl EnclaveOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for EnclaveOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HibernationOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-hibernationoptionsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HibernationOptionsRequest(Bag);
+#[must_use] pub struct HibernationOptionsRequest(Bag);
 impl HibernationOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configured`: boolean. Update: replacement.
-    pub fn configured(mut self, value: impl Arg<bool>) -> Self { self.0.set("Configured", value.into_expr()); self }
+    pub fn configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Configured", value.into_expr())) }
 }
 impl Done for HibernationOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamInstanceProfileSpecification` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-iaminstanceprofilespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamInstanceProfileSpecification(Bag);
+#[must_use] pub struct IamInstanceProfileSpecification(Bag);
 impl IamInstanceProfileSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for IamInstanceProfileSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceMaintenanceOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancemaintenanceoptionsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceMaintenanceOptionsRequest(Bag);
+#[must_use] pub struct InstanceMaintenanceOptionsRequest(Bag);
 impl InstanceMaintenanceOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoRecovery`: `AutoRecovery`. Update: replacement.
-    pub fn auto_recovery(mut self, value: impl Arg<AutoRecovery>) -> Self { self.0.set("AutoRecovery", value.into_expr()); self }
+    pub fn auto_recovery(self, value: impl Arg<AutoRecovery>) -> Self { Self(put(self.0, "AutoRecovery", value.into_expr())) }
 }
 impl Done for InstanceMaintenanceOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceMetadataOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceMetadataOptionsRequest(Bag);
+#[must_use] pub struct InstanceMetadataOptionsRequest(Bag);
 impl InstanceMetadataOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpEndpoint`: `HttpEndpoint`. Update: replacement.
-    pub fn http_endpoint(mut self, value: impl Arg<HttpEndpoint>) -> Self { self.0.set("HttpEndpoint", value.into_expr()); self }
+    pub fn http_endpoint(self, value: impl Arg<HttpEndpoint>) -> Self { Self(put(self.0, "HttpEndpoint", value.into_expr())) }
     /// `HttpProtocolIpv6`: `HttpProtocolIpv6`. Update: replacement.
-    pub fn http_protocol_ipv6(mut self, value: impl Arg<HttpProtocolIpv6>) -> Self { self.0.set("HttpProtocolIpv6", value.into_expr()); self }
+    pub fn http_protocol_ipv6(self, value: impl Arg<HttpProtocolIpv6>) -> Self { Self(put(self.0, "HttpProtocolIpv6", value.into_expr())) }
     /// `HttpPutResponseHopLimit`: integer. Update: replacement.
-    pub fn http_put_response_hop_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("HttpPutResponseHopLimit", value.into_expr()); self }
+    pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value.into_expr())) }
     /// `HttpTokens`: `HttpTokens`. Update: replacement.
-    pub fn http_tokens(mut self, value: impl Arg<HttpTokens>) -> Self { self.0.set("HttpTokens", value.into_expr()); self }
+    pub fn http_tokens(self, value: impl Arg<HttpTokens>) -> Self { Self(put(self.0, "HttpTokens", value.into_expr())) }
     /// `InstanceMetadataTags`: `InstanceMetadataTags`. Update: replacement.
-    pub fn instance_metadata_tags(mut self, value: impl Arg<InstanceMetadataTags>) -> Self { self.0.set("InstanceMetadataTags", value.into_expr()); self }
+    pub fn instance_metadata_tags(self, value: impl Arg<InstanceMetadataTags>) -> Self { Self(put(self.0, "InstanceMetadataTags", value.into_expr())) }
 }
 impl Done for InstanceMetadataOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceNetworkInterfaceSpecification` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancenetworkinterfacespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceNetworkInterfaceSpecification(Bag);
+#[must_use] pub struct InstanceNetworkInterfaceSpecification(Bag);
 impl InstanceNetworkInterfaceSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DeviceIndex`: integer. Update: replacement.
-    pub fn device_index(mut self, value: impl Arg<i64>) -> Self { self.0.set("DeviceIndex", value.into_expr()); self }
+    pub fn device_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeviceIndex", value.into_expr())) }
     /// `Groups`: list of text. Update: replacement.
-    pub fn groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Groups", value.into_expr()); self }
-    /// `SubnetId`: text. Update: replacement.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> Self { self.0.set("SubnetId", value.into_expr()); self }
+    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
+    /// `SubnetId`: `Ec2SubnetId`. Update: replacement.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
 }
 impl Done for InstanceNetworkInterfaceSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceNetworkPerformanceOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancenetworkperformanceoptionsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceNetworkPerformanceOptionsRequest(Bag);
+#[must_use] pub struct InstanceNetworkPerformanceOptionsRequest(Bag);
 impl InstanceNetworkPerformanceOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BandwidthWeighting`: `BandwidthWeighting`. Update: replacement.
-    pub fn bandwidth_weighting(mut self, value: impl Arg<BandwidthWeighting>) -> Self { self.0.set("BandwidthWeighting", value.into_expr()); self }
+    pub fn bandwidth_weighting(self, value: impl Arg<BandwidthWeighting>) -> Self { Self(put(self.0, "BandwidthWeighting", value.into_expr())) }
 }
 impl Done for InstanceNetworkPerformanceOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseConfigurationRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-licenseconfigurationrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LicenseConfigurationRequest(Bag);
+#[must_use] pub struct LicenseConfigurationRequest(Bag);
 impl LicenseConfigurationRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LicenseConfigurationArn`: text. Update: replacement.
-    pub fn license_configuration_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LicenseConfigurationArn", value.into_expr()); self }
+    pub fn license_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseConfigurationArn", value.into_expr())) }
 }
 impl Done for LicenseConfigurationRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstance` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedInstance<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ManagedInstance<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ManagedInstance {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedInstance<super::missing::ImageId, super::missing::InstanceType> { ManagedInstance(Bag::default(), Phase) }
+    pub fn new() -> ManagedInstance<Missing<super::required::ImageId>, Missing<super::required::InstanceType>> { ManagedInstance(Bag::default(), Phase) }
 }
 impl<R0, R1> ManagedInstance<R0, R1> {
     /// `BlockDeviceMappings`: list of `BlockDeviceMapping`. Update: replacement.
-    pub fn block_device_mappings(mut self, value: impl Arg<Arr<BlockDeviceMapping>>) -> Self { self.0.set("BlockDeviceMappings", value.into_expr()); self }
+    pub fn block_device_mappings(self, value: impl Arg<Arr<BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
     /// `CapacityReservationSpecification`: `CapacityReservationSpecification`. Update: replacement.
-    pub fn capacity_reservation_specification(mut self, value: impl Arg<CapacityReservationSpecification>) -> Self { self.0.set("CapacityReservationSpecification", value.into_expr()); self }
+    pub fn capacity_reservation_specification(self, value: impl Arg<CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value.into_expr()), Phase) }
     /// `CpuOptions`: `CpuOptionsRequest`. Update: replacement.
-    pub fn cpu_options(mut self, value: impl Arg<CpuOptionsRequest>) -> Self { self.0.set("CpuOptions", value.into_expr()); self }
+    pub fn cpu_options(self, value: impl Arg<CpuOptionsRequest>) -> Self { Self(put(self.0, "CpuOptions", value.into_expr()), Phase) }
     /// `CreditSpecification`: `CreditSpecificationRequest`. Update: replacement.
-    pub fn credit_specification(mut self, value: impl Arg<CreditSpecificationRequest>) -> Self { self.0.set("CreditSpecification", value.into_expr()); self }
+    pub fn credit_specification(self, value: impl Arg<CreditSpecificationRequest>) -> Self { Self(put(self.0, "CreditSpecification", value.into_expr()), Phase) }
     /// `DisableApiStop`: boolean. Update: replacement.
-    pub fn disable_api_stop(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableApiStop", value.into_expr()); self }
+    pub fn disable_api_stop(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableApiStop", value.into_expr()), Phase) }
     /// `EbsOptimized`: boolean. Update: replacement.
-    pub fn ebs_optimized(mut self, value: impl Arg<bool>) -> Self { self.0.set("EbsOptimized", value.into_expr()); self }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr()), Phase) }
     /// `EnablePrimaryIpv6`: boolean. Update: replacement.
-    pub fn enable_primary_ipv6(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePrimaryIpv6", value.into_expr()); self }
+    pub fn enable_primary_ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePrimaryIpv6", value.into_expr()), Phase) }
     /// `EnclaveOptions`: `EnclaveOptionsRequest`. Update: replacement.
-    pub fn enclave_options(mut self, value: impl Arg<EnclaveOptionsRequest>) -> Self { self.0.set("EnclaveOptions", value.into_expr()); self }
+    pub fn enclave_options(self, value: impl Arg<EnclaveOptionsRequest>) -> Self { Self(put(self.0, "EnclaveOptions", value.into_expr()), Phase) }
     /// `HibernationOptions`: `HibernationOptionsRequest`. Update: replacement.
-    pub fn hibernation_options(mut self, value: impl Arg<HibernationOptionsRequest>) -> Self { self.0.set("HibernationOptions", value.into_expr()); self }
+    pub fn hibernation_options(self, value: impl Arg<HibernationOptionsRequest>) -> Self { Self(put(self.0, "HibernationOptions", value.into_expr()), Phase) }
     /// `IamInstanceProfile`: `IamInstanceProfileSpecification`. Update: replacement.
-    pub fn iam_instance_profile(mut self, value: impl Arg<IamInstanceProfileSpecification>) -> Self { self.0.set("IamInstanceProfile", value.into_expr()); self }
+    pub fn iam_instance_profile(self, value: impl Arg<IamInstanceProfileSpecification>) -> Self { Self(put(self.0, "IamInstanceProfile", value.into_expr()), Phase) }
     /// `ImageId`: text, required. Update: replacement.
-    pub fn image_id(mut self, value: impl Arg<str>) -> ManagedInstance<Set, R1> { self.0.set("ImageId", value.into_expr()); ManagedInstance(self.0, Phase) }
+    pub fn image_id(self, value: impl Arg<str>) -> ManagedInstance<Set, R1> { ManagedInstance(put(self.0, "ImageId", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: replacement.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> ManagedInstance<R0, Set> { self.0.set("InstanceType", value.into_expr()); ManagedInstance(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> ManagedInstance<R0, Set> { ManagedInstance(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `Ipv6AddressCount`: integer. Update: replacement.
-    pub fn ipv6_address_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("Ipv6AddressCount", value.into_expr()); self }
+    pub fn ipv6_address_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv6AddressCount", value.into_expr()), Phase) }
     /// `KeyName`: text. Update: replacement.
-    pub fn key_name(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyName", value.into_expr()); self }
+    pub fn key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyName", value.into_expr()), Phase) }
     /// `LicenseSpecifications`: list of `LicenseConfigurationRequest`. Update: replacement.
-    pub fn license_specifications(mut self, value: impl Arg<Arr<LicenseConfigurationRequest>>) -> Self { self.0.set("LicenseSpecifications", value.into_expr()); self }
+    pub fn license_specifications(self, value: impl Arg<Arr<LicenseConfigurationRequest>>) -> Self { Self(put(self.0, "LicenseSpecifications", value.into_expr()), Phase) }
     /// `MaintenanceOptions`: `InstanceMaintenanceOptionsRequest`. Update: replacement.
-    pub fn maintenance_options(mut self, value: impl Arg<InstanceMaintenanceOptionsRequest>) -> Self { self.0.set("MaintenanceOptions", value.into_expr()); self }
+    pub fn maintenance_options(self, value: impl Arg<InstanceMaintenanceOptionsRequest>) -> Self { Self(put(self.0, "MaintenanceOptions", value.into_expr()), Phase) }
     /// `MetadataOptions`: `InstanceMetadataOptionsRequest`. Update: replacement.
-    pub fn metadata_options(mut self, value: impl Arg<InstanceMetadataOptionsRequest>) -> Self { self.0.set("MetadataOptions", value.into_expr()); self }
+    pub fn metadata_options(self, value: impl Arg<InstanceMetadataOptionsRequest>) -> Self { Self(put(self.0, "MetadataOptions", value.into_expr()), Phase) }
     /// `Monitoring`: `RunInstancesMonitoringEnabled`. Update: replacement.
-    pub fn monitoring(mut self, value: impl Arg<RunInstancesMonitoringEnabled>) -> Self { self.0.set("Monitoring", value.into_expr()); self }
+    pub fn monitoring(self, value: impl Arg<RunInstancesMonitoringEnabled>) -> Self { Self(put(self.0, "Monitoring", value.into_expr()), Phase) }
     /// `NetworkInterfaces`: list of `InstanceNetworkInterfaceSpecification`. Update: replacement.
-    pub fn network_interfaces(mut self, value: impl Arg<Arr<InstanceNetworkInterfaceSpecification>>) -> Self { self.0.set("NetworkInterfaces", value.into_expr()); self }
+    pub fn network_interfaces(self, value: impl Arg<Arr<InstanceNetworkInterfaceSpecification>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr()), Phase) }
     /// `NetworkPerformanceOptions`: `InstanceNetworkPerformanceOptionsRequest`. Update: replacement.
-    pub fn network_performance_options(mut self, value: impl Arg<InstanceNetworkPerformanceOptionsRequest>) -> Self { self.0.set("NetworkPerformanceOptions", value.into_expr()); self }
+    pub fn network_performance_options(self, value: impl Arg<InstanceNetworkPerformanceOptionsRequest>) -> Self { Self(put(self.0, "NetworkPerformanceOptions", value.into_expr()), Phase) }
     /// `Placement`: `Placement`. Update: replacement.
-    pub fn placement(mut self, value: impl Arg<Placement>) -> Self { self.0.set("Placement", value.into_expr()); self }
+    pub fn placement(self, value: impl Arg<Placement>) -> Self { Self(put(self.0, "Placement", value.into_expr()), Phase) }
     /// `PrivateDnsNameOptions`: `PrivateDnsNameOptionsRequest`. Update: replacement.
-    pub fn private_dns_name_options(mut self, value: impl Arg<PrivateDnsNameOptionsRequest>) -> Self { self.0.set("PrivateDnsNameOptions", value.into_expr()); self }
-    /// `SubnetId`: text. Update: replacement.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> Self { self.0.set("SubnetId", value.into_expr()); self }
+    pub fn private_dns_name_options(self, value: impl Arg<PrivateDnsNameOptionsRequest>) -> Self { Self(put(self.0, "PrivateDnsNameOptions", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`. Update: replacement.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
     /// `TagSpecifications`: list of `TagSpecification`. Update: replacement.
-    pub fn tag_specifications(mut self, value: impl Arg<Arr<TagSpecification>>) -> Self { self.0.set("TagSpecifications", value.into_expr()); self }
+    pub fn tag_specifications(self, value: impl Arg<Arr<TagSpecification>>) -> Self { Self(put(self.0, "TagSpecifications", value.into_expr()), Phase) }
     /// `UserData`: text. Update: replacement.
-    pub fn user_data(mut self, value: impl Arg<str>) -> Self { self.0.set("UserData", value.into_expr()); self }
+    pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value.into_expr()), Phase) }
 }
 impl Done for ManagedInstance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Placement` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-placement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Placement(Bag);
+#[must_use] pub struct Placement(Bag);
 impl Placement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `GroupId`: text. Update: replacement.
-    pub fn group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupId", value.into_expr()); self }
+    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr())) }
     /// `GroupName`: text. Update: replacement.
-    pub fn group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupName", value.into_expr()); self }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr())) }
     /// `PartitionNumber`: integer. Update: replacement.
-    pub fn partition_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("PartitionNumber", value.into_expr()); self }
+    pub fn partition_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PartitionNumber", value.into_expr())) }
     /// `Tenancy`: `Tenancy`. Update: replacement.
-    pub fn tenancy(mut self, value: impl Arg<Tenancy>) -> Self { self.0.set("Tenancy", value.into_expr()); self }
+    pub fn tenancy(self, value: impl Arg<Tenancy>) -> Self { Self(put(self.0, "Tenancy", value.into_expr())) }
 }
 impl Done for Placement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateDnsNameOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-privatednsnameoptionsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateDnsNameOptionsRequest(Bag);
+#[must_use] pub struct PrivateDnsNameOptionsRequest(Bag);
 impl PrivateDnsNameOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableResourceNameDnsARecord`: boolean. Update: replacement.
-    pub fn enable_resource_name_dns_a_record(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableResourceNameDnsARecord", value.into_expr()); self }
+    pub fn enable_resource_name_dns_a_record(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableResourceNameDnsARecord", value.into_expr())) }
     /// `EnableResourceNameDnsAAAARecord`: boolean. Update: replacement.
-    pub fn enable_resource_name_dns_aaaa_record(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableResourceNameDnsAAAARecord", value.into_expr()); self }
+    pub fn enable_resource_name_dns_aaaa_record(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableResourceNameDnsAAAARecord", value.into_expr())) }
     /// `HostnameType`: `HostnameType`. Update: replacement.
-    pub fn hostname_type(mut self, value: impl Arg<HostnameType>) -> Self { self.0.set("HostnameType", value.into_expr()); self }
+    pub fn hostname_type(self, value: impl Arg<HostnameType>) -> Self { Self(put(self.0, "HostnameType", value.into_expr())) }
 }
 impl Done for PrivateDnsNameOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunInstancesMonitoringEnabled` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-runinstancesmonitoringenabled.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RunInstancesMonitoringEnabled(Bag);
+#[must_use] pub struct RunInstancesMonitoringEnabled(Bag);
 impl RunInstancesMonitoringEnabled {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for RunInstancesMonitoringEnabled { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagSpecification` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-tagspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagSpecification(Bag);
+#[must_use] pub struct TagSpecification(Bag);
 impl TagSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceType`: `ResourceType`. Update: replacement.
-    pub fn resource_type(mut self, value: impl Arg<ResourceType>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for TagSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AutoRecovery` allows.
@@ -437,5 +437,5 @@ Tenancy { Dedicated = "dedicated", Default = "default", Host = "host" } }
 values! { /// Texts that `VolumeType` allows.
 VolumeType { Gp2 = "gp2", Gp3 = "gp3", Io1 = "io1", Io2 = "io2", Sc1 = "sc1", St1 = "st1", Standard = "standard" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AvailabilityZone, Device, ImageId, InstanceType, VolumeId, WorkspaceInstanceId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AvailabilityZone, Device, ImageId, InstanceType, VolumeId, WorkspaceInstanceId } }

@@ -10,12 +10,12 @@ impl CfnEnvironment {
     /// `AWS::WorkSpacesThinClient::Environment`
     pub const TYPE: &'static str = "AWS::WorkSpacesThinClient::Environment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEnvironmentProps<R0>) -> Self where CfnEnvironmentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ActivationCode`: text.
     pub fn attr_activation_code(&self) -> Val<str> { self.0.get_att("ActivationCode") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -36,58 +36,58 @@ impl CfnEnvironment {
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesThinClient::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEnvironmentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentProps<missing::DesktopArn> { CfnEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentProps<Missing<required::DesktopArn>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEnvironmentProps<R0> {
     /// `DesiredSoftwareSetId`: text. Update: in place.
-    pub fn desired_software_set_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DesiredSoftwareSetId", value.into_expr()); self }
+    pub fn desired_software_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredSoftwareSetId", value.into_expr()), Phase) }
     /// `DesktopArn`: text, required. Update: replacement.
-    pub fn desktop_arn(mut self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { self.0.set("DesktopArn", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn desktop_arn(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "DesktopArn", value.into_expr()), Phase) }
     /// `DesktopEndpoint`: text. Update: in place.
-    pub fn desktop_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("DesktopEndpoint", value.into_expr()); self }
+    pub fn desktop_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesktopEndpoint", value.into_expr()), Phase) }
     /// `DeviceCreationTags`: list of tag. Update: in place.
-    pub fn device_creation_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("DeviceCreationTags", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn device_creation_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "DeviceCreationTags", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `MaintenanceWindow`: `MaintenanceWindow`. Update: in place.
-    pub fn maintenance_window(mut self, value: impl Arg<environment::MaintenanceWindow>) -> Self { self.0.set("MaintenanceWindow", value.into_expr()); self }
+    pub fn maintenance_window(self, value: impl Arg<environment::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SoftwareSetUpdateMode`: `SoftwareSetUpdateMode`. Update: in place.
-    pub fn software_set_update_mode(mut self, value: impl Arg<environment::SoftwareSetUpdateMode>) -> Self { self.0.set("SoftwareSetUpdateMode", value.into_expr()); self }
+    pub fn software_set_update_mode(self, value: impl Arg<environment::SoftwareSetUpdateMode>) -> Self { Self(put(self.0, "SoftwareSetUpdateMode", value.into_expr()), Phase) }
     /// `SoftwareSetUpdateSchedule`: `SoftwareSetUpdateSchedule`. Update: in place.
-    pub fn software_set_update_schedule(mut self, value: impl Arg<environment::SoftwareSetUpdateSchedule>) -> Self { self.0.set("SoftwareSetUpdateSchedule", value.into_expr()); self }
+    pub fn software_set_update_schedule(self, value: impl Arg<environment::SoftwareSetUpdateSchedule>) -> Self { Self(put(self.0, "SoftwareSetUpdateSchedule", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesThinClient::Environment`.
 pub mod environment {
 use crate::cfn::support::*;
 /// The property type `MaintenanceWindow` of `AWS::WorkSpacesThinClient::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceWindow<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MaintenanceWindow<R0 = Set>(Bag, Phase<(R0,)>);
 impl MaintenanceWindow {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MaintenanceWindow<super::missing::Type> { MaintenanceWindow(Bag::default(), Phase) }
+    pub fn new() -> MaintenanceWindow<Missing<super::required::Type>> { MaintenanceWindow(Bag::default(), Phase) }
 }
 impl<R0> MaintenanceWindow<R0> {
     /// `ApplyTimeOf`: `ApplyTimeOf`. Update: in place.
-    pub fn apply_time_of(mut self, value: impl Arg<ApplyTimeOf>) -> Self { self.0.set("ApplyTimeOf", value.into_expr()); self }
+    pub fn apply_time_of(self, value: impl Arg<ApplyTimeOf>) -> Self { Self(put(self.0, "ApplyTimeOf", value.into_expr()), Phase) }
     /// `DaysOfTheWeek`: list of `DaysOfTheWeek`. Update: in place.
-    pub fn days_of_the_week(mut self, value: impl Arg<Arr<DaysOfTheWeek>>) -> Self { self.0.set("DaysOfTheWeek", value.into_expr()); self }
+    pub fn days_of_the_week(self, value: impl Arg<Arr<DaysOfTheWeek>>) -> Self { Self(put(self.0, "DaysOfTheWeek", value.into_expr()), Phase) }
     /// `EndTimeHour`: integer. Update: in place.
-    pub fn end_time_hour(mut self, value: impl Arg<i64>) -> Self { self.0.set("EndTimeHour", value.into_expr()); self }
+    pub fn end_time_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeHour", value.into_expr()), Phase) }
     /// `EndTimeMinute`: integer. Update: in place.
-    pub fn end_time_minute(mut self, value: impl Arg<i64>) -> Self { self.0.set("EndTimeMinute", value.into_expr()); self }
+    pub fn end_time_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeMinute", value.into_expr()), Phase) }
     /// `StartTimeHour`: integer. Update: in place.
-    pub fn start_time_hour(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartTimeHour", value.into_expr()); self }
+    pub fn start_time_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeHour", value.into_expr()), Phase) }
     /// `StartTimeMinute`: integer. Update: in place.
-    pub fn start_time_minute(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartTimeMinute", value.into_expr()); self }
+    pub fn start_time_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeMinute", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> MaintenanceWindow<Set> { self.0.set("Type", value.into_expr()); MaintenanceWindow(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> MaintenanceWindow<Set> { MaintenanceWindow(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplyTimeOf` allows.
@@ -101,5 +101,5 @@ SoftwareSetUpdateSchedule { ApplyImmediately = "APPLY_IMMEDIATELY", UseMaintenan
 values! { /// Texts that `Type` allows.
 Type { Custom = "CUSTOM", System = "SYSTEM" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DesktopArn, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DesktopArn, Type } }

@@ -15,41 +15,41 @@ impl CfnBrowserSettings {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AssociatedPortalArns`: list of text.
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `BrowserSettingsArn`: text.
+    /// The attribute `BrowserSettingsArn`: `OtherArn`.
     pub fn attr_browser_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BrowserSettingsArn") }
 }
 impl Parent for CfnBrowserSettings { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesWeb::BrowserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBrowserSettingsProps(Bag);
+#[must_use] pub struct CfnBrowserSettingsProps(Bag);
 impl CfnBrowserSettingsProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalEncryptionContext`: map of text. Update: replacement.
-    pub fn additional_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalEncryptionContext", value.into_expr()); self }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr())) }
     /// `BrowserPolicy`: text. Update: in place.
-    pub fn browser_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("BrowserPolicy", value.into_expr()); self }
+    pub fn browser_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserPolicy", value.into_expr())) }
     /// `CustomerManagedKey`: text. Update: replacement.
-    pub fn customer_managed_key(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerManagedKey", value.into_expr()); self }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `WebContentFilteringPolicy`: `WebContentFilteringPolicy`. Update: in place.
-    pub fn web_content_filtering_policy(mut self, value: impl Arg<browser_settings::WebContentFilteringPolicy>) -> Self { self.0.set("WebContentFilteringPolicy", value.into_expr()); self }
+    pub fn web_content_filtering_policy(self, value: impl Arg<browser_settings::WebContentFilteringPolicy>) -> Self { Self(put(self.0, "WebContentFilteringPolicy", value.into_expr())) }
 }
 impl Done for CfnBrowserSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::BrowserSettings`.
 pub mod browser_settings {
 use crate::cfn::support::*;
 /// The property type `WebContentFilteringPolicy` of `AWS::WorkSpacesWeb::BrowserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-browsersettings-webcontentfilteringpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebContentFilteringPolicy(Bag);
+#[must_use] pub struct WebContentFilteringPolicy(Bag);
 impl WebContentFilteringPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedUrls`: list of text. Update: in place.
-    pub fn allowed_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedUrls", value.into_expr()); self }
+    pub fn allowed_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedUrls", value.into_expr())) }
     /// `BlockedCategories`: list of `BlockedCategories`. Update: in place.
-    pub fn blocked_categories(mut self, value: impl Arg<Arr<BlockedCategories>>) -> Self { self.0.set("BlockedCategories", value.into_expr()); self }
+    pub fn blocked_categories(self, value: impl Arg<Arr<BlockedCategories>>) -> Self { Self(put(self.0, "BlockedCategories", value.into_expr())) }
     /// `BlockedUrls`: list of text. Update: in place.
-    pub fn blocked_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BlockedUrls", value.into_expr()); self }
+    pub fn blocked_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedUrls", value.into_expr())) }
 }
 impl Done for WebContentFilteringPolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BlockedCategories` allows.
@@ -68,98 +68,98 @@ impl CfnDataProtectionSettings {
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `DataProtectionSettingsArn`: text.
+    /// The attribute `DataProtectionSettingsArn`: `OtherArn`.
     pub fn attr_data_protection_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataProtectionSettingsArn") }
 }
 impl Parent for CfnDataProtectionSettings { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesWeb::DataProtectionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataProtectionSettingsProps(Bag);
+#[must_use] pub struct CfnDataProtectionSettingsProps(Bag);
 impl CfnDataProtectionSettingsProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalEncryptionContext`: map of text. Update: replacement.
-    pub fn additional_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalEncryptionContext", value.into_expr()); self }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr())) }
     /// `CustomerManagedKey`: text. Update: replacement.
-    pub fn customer_managed_key(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerManagedKey", value.into_expr()); self }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `InlineRedactionConfiguration`: `InlineRedactionConfiguration`. Update: in place.
-    pub fn inline_redaction_configuration(mut self, value: impl Arg<data_protection_settings::InlineRedactionConfiguration>) -> Self { self.0.set("InlineRedactionConfiguration", value.into_expr()); self }
+    pub fn inline_redaction_configuration(self, value: impl Arg<data_protection_settings::InlineRedactionConfiguration>) -> Self { Self(put(self.0, "InlineRedactionConfiguration", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDataProtectionSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::DataProtectionSettings`.
 pub mod data_protection_settings {
 use crate::cfn::support::*;
 /// The property type `CustomPattern` of `AWS::WorkSpacesWeb::DataProtectionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-custompattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomPattern<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomPattern<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomPattern {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomPattern<super::missing::PatternName, super::missing::PatternRegex> { CustomPattern(Bag::default(), Phase) }
+    pub fn new() -> CustomPattern<Missing<super::required::PatternName>, Missing<super::required::PatternRegex>> { CustomPattern(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomPattern<R0, R1> {
     /// `KeywordRegex`: text. Update: in place.
-    pub fn keyword_regex(mut self, value: impl Arg<str>) -> Self { self.0.set("KeywordRegex", value.into_expr()); self }
+    pub fn keyword_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeywordRegex", value.into_expr()), Phase) }
     /// `PatternDescription`: text. Update: in place.
-    pub fn pattern_description(mut self, value: impl Arg<str>) -> Self { self.0.set("PatternDescription", value.into_expr()); self }
+    pub fn pattern_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternDescription", value.into_expr()), Phase) }
     /// `PatternName`: text, required. Update: in place.
-    pub fn pattern_name(mut self, value: impl Arg<str>) -> CustomPattern<Set, R1> { self.0.set("PatternName", value.into_expr()); CustomPattern(self.0, Phase) }
+    pub fn pattern_name(self, value: impl Arg<str>) -> CustomPattern<Set, R1> { CustomPattern(put(self.0, "PatternName", value.into_expr()), Phase) }
     /// `PatternRegex`: text, required. Update: in place.
-    pub fn pattern_regex(mut self, value: impl Arg<str>) -> CustomPattern<R0, Set> { self.0.set("PatternRegex", value.into_expr()); CustomPattern(self.0, Phase) }
+    pub fn pattern_regex(self, value: impl Arg<str>) -> CustomPattern<R0, Set> { CustomPattern(put(self.0, "PatternRegex", value.into_expr()), Phase) }
 }
 impl Done for CustomPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineRedactionConfiguration` of `AWS::WorkSpacesWeb::DataProtectionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InlineRedactionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InlineRedactionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl InlineRedactionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InlineRedactionConfiguration<super::missing::InlineRedactionPatterns> { InlineRedactionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InlineRedactionConfiguration<Missing<super::required::InlineRedactionPatterns>> { InlineRedactionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InlineRedactionConfiguration<R0> {
     /// `GlobalConfidenceLevel`: number. Update: in place.
-    pub fn global_confidence_level(mut self, value: impl Arg<f64>) -> Self { self.0.set("GlobalConfidenceLevel", value.into_expr()); self }
+    pub fn global_confidence_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GlobalConfidenceLevel", value.into_expr()), Phase) }
     /// `GlobalEnforcedUrls`: list of text. Update: in place.
-    pub fn global_enforced_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("GlobalEnforcedUrls", value.into_expr()); self }
+    pub fn global_enforced_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlobalEnforcedUrls", value.into_expr()), Phase) }
     /// `GlobalExemptUrls`: list of text. Update: in place.
-    pub fn global_exempt_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("GlobalExemptUrls", value.into_expr()); self }
+    pub fn global_exempt_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlobalExemptUrls", value.into_expr()), Phase) }
     /// `InlineRedactionPatterns`: list of `InlineRedactionPattern`, required. Update: in place.
-    pub fn inline_redaction_patterns(mut self, value: impl Arg<Arr<InlineRedactionPattern>>) -> InlineRedactionConfiguration<Set> { self.0.set("InlineRedactionPatterns", value.into_expr()); InlineRedactionConfiguration(self.0, Phase) }
+    pub fn inline_redaction_patterns(self, value: impl Arg<Arr<InlineRedactionPattern>>) -> InlineRedactionConfiguration<Set> { InlineRedactionConfiguration(put(self.0, "InlineRedactionPatterns", value.into_expr()), Phase) }
 }
 impl Done for InlineRedactionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineRedactionPattern` of `AWS::WorkSpacesWeb::DataProtectionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InlineRedactionPattern<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InlineRedactionPattern<R0 = Set>(Bag, Phase<(R0,)>);
 impl InlineRedactionPattern {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InlineRedactionPattern<super::missing::RedactionPlaceHolder> { InlineRedactionPattern(Bag::default(), Phase) }
+    pub fn new() -> InlineRedactionPattern<Missing<super::required::RedactionPlaceHolder>> { InlineRedactionPattern(Bag::default(), Phase) }
 }
 impl<R0> InlineRedactionPattern<R0> {
     /// `BuiltInPatternId`: text. Update: in place.
-    pub fn built_in_pattern_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BuiltInPatternId", value.into_expr()); self }
+    pub fn built_in_pattern_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuiltInPatternId", value.into_expr()), Phase) }
     /// `ConfidenceLevel`: number. Update: in place.
-    pub fn confidence_level(mut self, value: impl Arg<f64>) -> Self { self.0.set("ConfidenceLevel", value.into_expr()); self }
+    pub fn confidence_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConfidenceLevel", value.into_expr()), Phase) }
     /// `CustomPattern`: `CustomPattern`. Update: in place.
-    pub fn custom_pattern(mut self, value: impl Arg<CustomPattern>) -> Self { self.0.set("CustomPattern", value.into_expr()); self }
+    pub fn custom_pattern(self, value: impl Arg<CustomPattern>) -> Self { Self(put(self.0, "CustomPattern", value.into_expr()), Phase) }
     /// `EnforcedUrls`: list of text. Update: in place.
-    pub fn enforced_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnforcedUrls", value.into_expr()); self }
+    pub fn enforced_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnforcedUrls", value.into_expr()), Phase) }
     /// `ExemptUrls`: list of text. Update: in place.
-    pub fn exempt_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExemptUrls", value.into_expr()); self }
+    pub fn exempt_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExemptUrls", value.into_expr()), Phase) }
     /// `RedactionPlaceHolder`: `RedactionPlaceHolder`, required. Update: in place.
-    pub fn redaction_place_holder(mut self, value: impl Arg<RedactionPlaceHolder>) -> InlineRedactionPattern<Set> { self.0.set("RedactionPlaceHolder", value.into_expr()); InlineRedactionPattern(self.0, Phase) }
+    pub fn redaction_place_holder(self, value: impl Arg<RedactionPlaceHolder>) -> InlineRedactionPattern<Set> { InlineRedactionPattern(put(self.0, "RedactionPlaceHolder", value.into_expr()), Phase) }
 }
 impl Done for InlineRedactionPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedactionPlaceHolder` of `AWS::WorkSpacesWeb::DataProtectionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-redactionplaceholder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedactionPlaceHolder<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedactionPlaceHolder<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedactionPlaceHolder {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedactionPlaceHolder<super::missing::RedactionPlaceHolderType> { RedactionPlaceHolder(Bag::default(), Phase) }
+    pub fn new() -> RedactionPlaceHolder<Missing<super::required::RedactionPlaceHolderType>> { RedactionPlaceHolder(Bag::default(), Phase) }
 }
 impl<R0> RedactionPlaceHolder<R0> {
     /// `RedactionPlaceHolderText`: text. Update: in place.
-    pub fn redaction_place_holder_text(mut self, value: impl Arg<str>) -> Self { self.0.set("RedactionPlaceHolderText", value.into_expr()); self }
+    pub fn redaction_place_holder_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedactionPlaceHolderText", value.into_expr()), Phase) }
     /// `RedactionPlaceHolderType`: `RedactionPlaceHolderType`, required. Update: in place.
-    pub fn redaction_place_holder_type(mut self, value: impl Arg<RedactionPlaceHolderType>) -> RedactionPlaceHolder<Set> { self.0.set("RedactionPlaceHolderType", value.into_expr()); RedactionPlaceHolder(self.0, Phase) }
+    pub fn redaction_place_holder_type(self, value: impl Arg<RedactionPlaceHolderType>) -> RedactionPlaceHolder<Set> { RedactionPlaceHolder(put(self.0, "RedactionPlaceHolderType", value.into_expr()), Phase) }
 }
 impl Done for RedactionPlaceHolder { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RedactionPlaceHolderType` allows.
@@ -171,30 +171,30 @@ impl CfnIdentityProvider {
     /// `AWS::WorkSpacesWeb::IdentityProvider`
     pub const TYPE: &'static str = "AWS::WorkSpacesWeb::IdentityProvider";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIdentityProviderProps<R0, R1, R2>) -> Self where CfnIdentityProviderProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IdentityProviderArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `IdentityProviderArn`: text.
+    /// The attribute `IdentityProviderArn`: `OtherArn`.
     pub fn attr_identity_provider_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityProviderArn") }
 }
 impl Parent for CfnIdentityProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesWeb::IdentityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdentityProviderProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIdentityProviderProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIdentityProviderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdentityProviderProps<missing::IdentityProviderDetails, missing::IdentityProviderName, missing::IdentityProviderType> { CfnIdentityProviderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdentityProviderProps<Missing<required::IdentityProviderDetails>, Missing<required::IdentityProviderName>, Missing<required::IdentityProviderType>> { CfnIdentityProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIdentityProviderProps<R0, R1, R2> {
     /// `IdentityProviderDetails`: map of text, required. Update: in place.
-    pub fn identity_provider_details(mut self, value: impl Arg<Dict<str>>) -> CfnIdentityProviderProps<Set, R1, R2> { self.0.set("IdentityProviderDetails", value.into_expr()); CfnIdentityProviderProps(self.0, Phase) }
+    pub fn identity_provider_details(self, value: impl Arg<Dict<str>>) -> CfnIdentityProviderProps<Set, R1, R2> { CfnIdentityProviderProps(put(self.0, "IdentityProviderDetails", value.into_expr()), Phase) }
     /// `IdentityProviderName`: text, required. Update: in place.
-    pub fn identity_provider_name(mut self, value: impl Arg<str>) -> CfnIdentityProviderProps<R0, Set, R2> { self.0.set("IdentityProviderName", value.into_expr()); CfnIdentityProviderProps(self.0, Phase) }
+    pub fn identity_provider_name(self, value: impl Arg<str>) -> CfnIdentityProviderProps<R0, Set, R2> { CfnIdentityProviderProps(put(self.0, "IdentityProviderName", value.into_expr()), Phase) }
     /// `IdentityProviderType`: `IdentityProviderType`, required. Update: in place.
-    pub fn identity_provider_type(mut self, value: impl Arg<identity_provider::IdentityProviderType>) -> CfnIdentityProviderProps<R0, R1, Set> { self.0.set("IdentityProviderType", value.into_expr()); CfnIdentityProviderProps(self.0, Phase) }
+    pub fn identity_provider_type(self, value: impl Arg<identity_provider::IdentityProviderType>) -> CfnIdentityProviderProps<R0, R1, Set> { CfnIdentityProviderProps(put(self.0, "IdentityProviderType", value.into_expr()), Phase) }
     /// `PortalArn`: text. Update: replacement.
-    pub fn portal_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PortalArn", value.into_expr()); self }
+    pub fn portal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::IdentityProvider`.
@@ -209,52 +209,52 @@ impl CfnIpAccessSettings {
     /// `AWS::WorkSpacesWeb::IpAccessSettings`
     pub const TYPE: &'static str = "AWS::WorkSpacesWeb::IpAccessSettings";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIpAccessSettingsProps<R0>) -> Self where CfnIpAccessSettingsProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIpAccessSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IpAccessSettingsArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AssociatedPortalArns`: list of text.
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `IpAccessSettingsArn`: text.
+    /// The attribute `IpAccessSettingsArn`: `OtherArn`.
     pub fn attr_ip_access_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IpAccessSettingsArn") }
 }
 impl Parent for CfnIpAccessSettings { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesWeb::IpAccessSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIpAccessSettingsProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIpAccessSettingsProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIpAccessSettingsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIpAccessSettingsProps<missing::IpRules> { CfnIpAccessSettingsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIpAccessSettingsProps<Missing<required::IpRules>> { CfnIpAccessSettingsProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIpAccessSettingsProps<R0> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement.
-    pub fn additional_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalEncryptionContext", value.into_expr()); self }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
     /// `CustomerManagedKey`: text. Update: replacement.
-    pub fn customer_managed_key(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerManagedKey", value.into_expr()); self }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `IpRules`: list of `IpRule`, required. Update: in place.
-    pub fn ip_rules(mut self, value: impl Arg<Arr<ip_access_settings::IpRule>>) -> CfnIpAccessSettingsProps<Set> { self.0.set("IpRules", value.into_expr()); CfnIpAccessSettingsProps(self.0, Phase) }
+    pub fn ip_rules(self, value: impl Arg<Arr<ip_access_settings::IpRule>>) -> CfnIpAccessSettingsProps<Set> { CfnIpAccessSettingsProps(put(self.0, "IpRules", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIpAccessSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::IpAccessSettings`.
 pub mod ip_access_settings {
 use crate::cfn::support::*;
 /// The property type `IpRule` of `AWS::WorkSpacesWeb::IpAccessSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-ipaccesssettings-iprule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IpRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl IpRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IpRule<super::missing::IpRange> { IpRule(Bag::default(), Phase) }
+    pub fn new() -> IpRule<Missing<super::required::IpRange>> { IpRule(Bag::default(), Phase) }
 }
 impl<R0> IpRule<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IpRange`: text, required. Update: in place.
-    pub fn ip_range(mut self, value: impl Arg<str>) -> IpRule<Set> { self.0.set("IpRange", value.into_expr()); IpRule(self.0, Phase) }
+    pub fn ip_range(self, value: impl Arg<str>) -> IpRule<Set> { IpRule(put(self.0, "IpRange", value.into_expr()), Phase) }
 }
 impl Done for IpRule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -264,30 +264,30 @@ impl CfnNetworkSettings {
     /// `AWS::WorkSpacesWeb::NetworkSettings`
     pub const TYPE: &'static str = "AWS::WorkSpacesWeb::NetworkSettings";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnNetworkSettingsProps<R0, R1, R2>) -> Self where CfnNetworkSettingsProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NetworkSettingsArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AssociatedPortalArns`: list of text.
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `NetworkSettingsArn`: text.
+    /// The attribute `NetworkSettingsArn`: `OtherArn`.
     pub fn attr_network_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("NetworkSettingsArn") }
 }
 impl Parent for CfnNetworkSettings { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesWeb::NetworkSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNetworkSettingsProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnNetworkSettingsProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnNetworkSettingsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNetworkSettingsProps<missing::SecurityGroupIds, missing::SubnetIds, missing::VpcId> { CfnNetworkSettingsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNetworkSettingsProps<Missing<required::SecurityGroupIds>, Missing<required::SubnetIds>, Missing<required::VpcId>> { CfnNetworkSettingsProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnNetworkSettingsProps<R0, R1, R2> {
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> CfnNetworkSettingsProps<Set, R1, R2> { self.0.set("SecurityGroupIds", value.into_expr()); CfnNetworkSettingsProps(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnNetworkSettingsProps<Set, R1, R2> { CfnNetworkSettingsProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CfnNetworkSettingsProps<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); CfnNetworkSettingsProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnNetworkSettingsProps<R0, Set, R2> { CfnNetworkSettingsProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `VpcId`: text, required. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnNetworkSettingsProps<R0, R1, Set> { self.0.set("VpcId", value.into_expr()); CfnNetworkSettingsProps(self.0, Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnNetworkSettingsProps<R0, R1, Set> { CfnNetworkSettingsProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::WorkSpacesWeb::Portal`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html)
@@ -303,7 +303,7 @@ impl CfnPortal {
     pub fn attr_browser_type(&self) -> Val<str> { self.0.get_att("BrowserType") }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `PortalArn`: text.
+    /// The attribute `PortalArn`: `OtherArn`.
     pub fn attr_portal_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PortalArn") }
     /// The attribute `PortalEndpoint`: text.
     pub fn attr_portal_endpoint(&self) -> Val<str> { self.0.get_att("PortalEndpoint") }
@@ -318,42 +318,42 @@ impl CfnPortal {
 }
 impl Parent for CfnPortal { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesWeb::Portal`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPortalProps(Bag);
+#[must_use] pub struct CfnPortalProps(Bag);
 impl CfnPortalProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalEncryptionContext`: map of text. Update: replacement.
-    pub fn additional_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalEncryptionContext", value.into_expr()); self }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr())) }
     /// `AuthenticationType`: `AuthenticationType`. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<portal::AuthenticationType>) -> Self { self.0.set("AuthenticationType", value.into_expr()); self }
+    pub fn authentication_type(self, value: impl Arg<portal::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr())) }
     /// `BrowserSettingsArn`: text. Update: in place.
-    pub fn browser_settings_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("BrowserSettingsArn", value.into_expr()); self }
+    pub fn browser_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserSettingsArn", value.into_expr())) }
     /// `CustomerManagedKey`: text. Update: replacement.
-    pub fn customer_managed_key(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerManagedKey", value.into_expr()); self }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr())) }
     /// `DataProtectionSettingsArn`: text. Update: in place.
-    pub fn data_protection_settings_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DataProtectionSettingsArn", value.into_expr()); self }
+    pub fn data_protection_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProtectionSettingsArn", value.into_expr())) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `InstanceType`: `InstanceType`. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<portal::InstanceType>) -> Self { self.0.set("InstanceType", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<portal::InstanceType>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
     /// `IpAccessSettingsArn`: text. Update: in place.
-    pub fn ip_access_settings_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAccessSettingsArn", value.into_expr()); self }
+    pub fn ip_access_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAccessSettingsArn", value.into_expr())) }
     /// `MaxConcurrentSessions`: number. Update: in place.
-    pub fn max_concurrent_sessions(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxConcurrentSessions", value.into_expr()); self }
+    pub fn max_concurrent_sessions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrentSessions", value.into_expr())) }
     /// `NetworkSettingsArn`: text. Update: in place.
-    pub fn network_settings_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkSettingsArn", value.into_expr()); self }
+    pub fn network_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkSettingsArn", value.into_expr())) }
     /// `PortalCustomDomain`: text. Update: in place.
-    pub fn portal_custom_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("PortalCustomDomain", value.into_expr()); self }
+    pub fn portal_custom_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalCustomDomain", value.into_expr())) }
     /// `SessionLoggerArn`: text. Update: in place.
-    pub fn session_logger_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionLoggerArn", value.into_expr()); self }
+    pub fn session_logger_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionLoggerArn", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TrustStoreArn`: text. Update: in place.
-    pub fn trust_store_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TrustStoreArn", value.into_expr()); self }
+    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
     /// `UserAccessLoggingSettingsArn`: text. Update: in place.
-    pub fn user_access_logging_settings_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("UserAccessLoggingSettingsArn", value.into_expr()); self }
+    pub fn user_access_logging_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAccessLoggingSettingsArn", value.into_expr())) }
     /// `UserSettingsArn`: text. Update: in place.
-    pub fn user_settings_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("UserSettingsArn", value.into_expr()); self }
+    pub fn user_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserSettingsArn", value.into_expr())) }
 }
 impl Done for CfnPortalProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::Portal`.
@@ -370,78 +370,78 @@ impl CfnSessionLogger {
     /// `AWS::WorkSpacesWeb::SessionLogger`
     pub const TYPE: &'static str = "AWS::WorkSpacesWeb::SessionLogger";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSessionLoggerProps<R0, R1>) -> Self where CfnSessionLoggerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSessionLoggerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SessionLoggerArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AssociatedPortalArns`: list of text.
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
-    /// The attribute `SessionLoggerArn`: text.
+    /// The attribute `SessionLoggerArn`: `OtherArn`.
     pub fn attr_session_logger_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SessionLoggerArn") }
 }
 impl Parent for CfnSessionLogger { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesWeb::SessionLogger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSessionLoggerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSessionLoggerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSessionLoggerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSessionLoggerProps<missing::EventFilter, missing::LogConfiguration> { CfnSessionLoggerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSessionLoggerProps<Missing<required::EventFilter>, Missing<required::LogConfiguration>> { CfnSessionLoggerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSessionLoggerProps<R0, R1> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement.
-    pub fn additional_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalEncryptionContext", value.into_expr()); self }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
     /// `CustomerManagedKey`: text. Update: replacement.
-    pub fn customer_managed_key(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerManagedKey", value.into_expr()); self }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `EventFilter`: `EventFilter`, required. Update: in place.
-    pub fn event_filter(mut self, value: impl Arg<session_logger::EventFilter>) -> CfnSessionLoggerProps<Set, R1> { self.0.set("EventFilter", value.into_expr()); CfnSessionLoggerProps(self.0, Phase) }
+    pub fn event_filter(self, value: impl Arg<session_logger::EventFilter>) -> CfnSessionLoggerProps<Set, R1> { CfnSessionLoggerProps(put(self.0, "EventFilter", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`, required. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<session_logger::LogConfiguration>) -> CfnSessionLoggerProps<R0, Set> { self.0.set("LogConfiguration", value.into_expr()); CfnSessionLoggerProps(self.0, Phase) }
+    pub fn log_configuration(self, value: impl Arg<session_logger::LogConfiguration>) -> CfnSessionLoggerProps<R0, Set> { CfnSessionLoggerProps(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSessionLoggerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::SessionLogger`.
 pub mod session_logger {
 use crate::cfn::support::*;
 /// The property type `EventFilter` of `AWS::WorkSpacesWeb::SessionLogger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-eventfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventFilter(Bag);
+#[must_use] pub struct EventFilter(Bag);
 impl EventFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place.
-    pub fn all(mut self, value: impl Arg<Any>) -> Self { self.0.set("All", value.into_expr()); self }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
     /// `Include`: list of `Include`. Update: in place.
-    pub fn include(mut self, value: impl Arg<Arr<Include>>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Arr<Include>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for EventFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::WorkSpacesWeb::SessionLogger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration(Bag);
+#[must_use] pub struct LogConfiguration(Bag);
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `S3LogConfiguration`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3LogConfiguration>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3LogConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LogConfiguration` of `AWS::WorkSpacesWeb::SessionLogger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3LogConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3LogConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3LogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3LogConfiguration<super::missing::Bucket, super::missing::FolderStructure, super::missing::LogFileFormat> { S3LogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3LogConfiguration<Missing<super::required::Bucket>, Missing<super::required::FolderStructure>, Missing<super::required::LogFileFormat>> { S3LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3LogConfiguration<R0, R1, R2> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3LogConfiguration<Set, R1, R2> { self.0.set("Bucket", value.into_expr()); S3LogConfiguration(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3LogConfiguration<Set, R1, R2> { S3LogConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `BucketOwner`: text. Update: in place.
-    pub fn bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketOwner", value.into_expr()); self }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
     /// `FolderStructure`: `FolderStructure`, required. Update: in place.
-    pub fn folder_structure(mut self, value: impl Arg<FolderStructure>) -> S3LogConfiguration<R0, Set, R2> { self.0.set("FolderStructure", value.into_expr()); S3LogConfiguration(self.0, Phase) }
+    pub fn folder_structure(self, value: impl Arg<FolderStructure>) -> S3LogConfiguration<R0, Set, R2> { S3LogConfiguration(put(self.0, "FolderStructure", value.into_expr()), Phase) }
     /// `KeyPrefix`: text. Update: in place.
-    pub fn key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPrefix", value.into_expr()); self }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
     /// `LogFileFormat`: `LogFileFormat`, required. Update: in place.
-    pub fn log_file_format(mut self, value: impl Arg<LogFileFormat>) -> S3LogConfiguration<R0, R1, Set> { self.0.set("LogFileFormat", value.into_expr()); S3LogConfiguration(self.0, Phase) }
+    pub fn log_file_format(self, value: impl Arg<LogFileFormat>) -> S3LogConfiguration<R0, R1, Set> { S3LogConfiguration(put(self.0, "LogFileFormat", value.into_expr()), Phase) }
 }
 impl Done for S3LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FolderStructure` allows.
@@ -457,26 +457,26 @@ impl CfnTrustStore {
     /// `AWS::WorkSpacesWeb::TrustStore`
     pub const TYPE: &'static str = "AWS::WorkSpacesWeb::TrustStore";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTrustStoreProps<R0>) -> Self where CfnTrustStoreProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrustStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrustStoreArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AssociatedPortalArns`: list of text.
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `TrustStoreArn`: text.
+    /// The attribute `TrustStoreArn`: `OtherArn`.
     pub fn attr_trust_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrustStoreArn") }
 }
 impl Parent for CfnTrustStore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesWeb::TrustStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-truststore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrustStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTrustStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTrustStoreProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrustStoreProps<missing::CertificateList> { CfnTrustStoreProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrustStoreProps<Missing<required::CertificateList>> { CfnTrustStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTrustStoreProps<R0> {
     /// `CertificateList`: list of text, required. Update: in place.
-    pub fn certificate_list(mut self, value: impl Arg<Arr<str>>) -> CfnTrustStoreProps<Set> { self.0.set("CertificateList", value.into_expr()); CfnTrustStoreProps(self.0, Phase) }
+    pub fn certificate_list(self, value: impl Arg<Arr<str>>) -> CfnTrustStoreProps<Set> { CfnTrustStoreProps(put(self.0, "CertificateList", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTrustStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::WorkSpacesWeb::UserAccessLoggingSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-useraccessloggingsettings.html)
@@ -485,26 +485,26 @@ impl CfnUserAccessLoggingSettings {
     /// `AWS::WorkSpacesWeb::UserAccessLoggingSettings`
     pub const TYPE: &'static str = "AWS::WorkSpacesWeb::UserAccessLoggingSettings";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnUserAccessLoggingSettingsProps<R0>) -> Self where CfnUserAccessLoggingSettingsProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserAccessLoggingSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserAccessLoggingSettingsArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AssociatedPortalArns`: list of text.
     pub fn attr_associated_portal_arns(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedPortalArns") }
-    /// The attribute `UserAccessLoggingSettingsArn`: text.
+    /// The attribute `UserAccessLoggingSettingsArn`: `OtherArn`.
     pub fn attr_user_access_logging_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserAccessLoggingSettingsArn") }
 }
 impl Parent for CfnUserAccessLoggingSettings { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesWeb::UserAccessLoggingSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-useraccessloggingsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserAccessLoggingSettingsProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnUserAccessLoggingSettingsProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnUserAccessLoggingSettingsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserAccessLoggingSettingsProps<missing::KinesisStreamArn> { CfnUserAccessLoggingSettingsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserAccessLoggingSettingsProps<Missing<required::KinesisStreamArn>> { CfnUserAccessLoggingSettingsProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserAccessLoggingSettingsProps<R0> {
     /// `KinesisStreamArn`: text, required. Update: in place.
-    pub fn kinesis_stream_arn(mut self, value: impl Arg<str>) -> CfnUserAccessLoggingSettingsProps<Set> { self.0.set("KinesisStreamArn", value.into_expr()); CfnUserAccessLoggingSettingsProps(self.0, Phase) }
+    pub fn kinesis_stream_arn(self, value: impl Arg<str>) -> CfnUserAccessLoggingSettingsProps<Set> { CfnUserAccessLoggingSettingsProps(put(self.0, "KinesisStreamArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnUserAccessLoggingSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html)
@@ -513,7 +513,7 @@ impl CfnUserSettings {
     /// `AWS::WorkSpacesWeb::UserSettings`
     pub const TYPE: &'static str = "AWS::WorkSpacesWeb::UserSettings";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnUserSettingsProps<R0, R1, R2, R3, R4>) -> Self where CfnUserSettingsProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserSettingsArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AssociatedPortalArns`: list of text.
@@ -524,158 +524,158 @@ impl CfnUserSettings {
     pub fn attr_branding_configuration_logo_metadata(&self) -> Val<user_settings::ImageMetadata> { self.0.get_att("BrandingConfiguration.LogoMetadata") }
     /// The attribute `BrandingConfiguration.WallpaperMetadata`: `ImageMetadata`.
     pub fn attr_branding_configuration_wallpaper_metadata(&self) -> Val<user_settings::ImageMetadata> { self.0.get_att("BrandingConfiguration.WallpaperMetadata") }
-    /// The attribute `UserSettingsArn`: text.
+    /// The attribute `UserSettingsArn`: `OtherArn`.
     pub fn attr_user_settings_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserSettingsArn") }
 }
 impl Parent for CfnUserSettings { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserSettingsProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnUserSettingsProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnUserSettingsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserSettingsProps<missing::CopyAllowed, missing::DownloadAllowed, missing::PasteAllowed, missing::PrintAllowed, missing::UploadAllowed> { CfnUserSettingsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserSettingsProps<Missing<required::CopyAllowed>, Missing<required::DownloadAllowed>, Missing<required::PasteAllowed>, Missing<required::PrintAllowed>, Missing<required::UploadAllowed>> { CfnUserSettingsProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnUserSettingsProps<R0, R1, R2, R3, R4> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement.
-    pub fn additional_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalEncryptionContext", value.into_expr()); self }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
     /// `BrandingConfiguration`: `BrandingConfiguration`. Update: in place.
-    pub fn branding_configuration(mut self, value: impl Arg<user_settings::BrandingConfiguration>) -> Self { self.0.set("BrandingConfiguration", value.into_expr()); self }
+    pub fn branding_configuration(self, value: impl Arg<user_settings::BrandingConfiguration>) -> Self { Self(put(self.0, "BrandingConfiguration", value.into_expr()), Phase) }
     /// `CookieSynchronizationConfiguration`: `CookieSynchronizationConfiguration`. Update: in place.
-    pub fn cookie_synchronization_configuration(mut self, value: impl Arg<user_settings::CookieSynchronizationConfiguration>) -> Self { self.0.set("CookieSynchronizationConfiguration", value.into_expr()); self }
+    pub fn cookie_synchronization_configuration(self, value: impl Arg<user_settings::CookieSynchronizationConfiguration>) -> Self { Self(put(self.0, "CookieSynchronizationConfiguration", value.into_expr()), Phase) }
     /// `CopyAllowed`: `CopyAllowed`, required. Update: in place.
-    pub fn copy_allowed(mut self, value: impl Arg<user_settings::CopyAllowed>) -> CfnUserSettingsProps<Set, R1, R2, R3, R4> { self.0.set("CopyAllowed", value.into_expr()); CfnUserSettingsProps(self.0, Phase) }
+    pub fn copy_allowed(self, value: impl Arg<user_settings::CopyAllowed>) -> CfnUserSettingsProps<Set, R1, R2, R3, R4> { CfnUserSettingsProps(put(self.0, "CopyAllowed", value.into_expr()), Phase) }
     /// `CustomerManagedKey`: text. Update: replacement.
-    pub fn customer_managed_key(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerManagedKey", value.into_expr()); self }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr()), Phase) }
     /// `DeepLinkAllowed`: `DeepLinkAllowed`. Update: in place.
-    pub fn deep_link_allowed(mut self, value: impl Arg<user_settings::DeepLinkAllowed>) -> Self { self.0.set("DeepLinkAllowed", value.into_expr()); self }
+    pub fn deep_link_allowed(self, value: impl Arg<user_settings::DeepLinkAllowed>) -> Self { Self(put(self.0, "DeepLinkAllowed", value.into_expr()), Phase) }
     /// `DisconnectTimeoutInMinutes`: number. Update: in place.
-    pub fn disconnect_timeout_in_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("DisconnectTimeoutInMinutes", value.into_expr()); self }
+    pub fn disconnect_timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DisconnectTimeoutInMinutes", value.into_expr()), Phase) }
     /// `DownloadAllowed`: `DownloadAllowed`, required. Update: in place.
-    pub fn download_allowed(mut self, value: impl Arg<user_settings::DownloadAllowed>) -> CfnUserSettingsProps<R0, Set, R2, R3, R4> { self.0.set("DownloadAllowed", value.into_expr()); CfnUserSettingsProps(self.0, Phase) }
+    pub fn download_allowed(self, value: impl Arg<user_settings::DownloadAllowed>) -> CfnUserSettingsProps<R0, Set, R2, R3, R4> { CfnUserSettingsProps(put(self.0, "DownloadAllowed", value.into_expr()), Phase) }
     /// `IdleDisconnectTimeoutInMinutes`: number. Update: in place.
-    pub fn idle_disconnect_timeout_in_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("IdleDisconnectTimeoutInMinutes", value.into_expr()); self }
+    pub fn idle_disconnect_timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInMinutes", value.into_expr()), Phase) }
     /// `PasteAllowed`: `PasteAllowed`, required. Update: in place.
-    pub fn paste_allowed(mut self, value: impl Arg<user_settings::PasteAllowed>) -> CfnUserSettingsProps<R0, R1, Set, R3, R4> { self.0.set("PasteAllowed", value.into_expr()); CfnUserSettingsProps(self.0, Phase) }
+    pub fn paste_allowed(self, value: impl Arg<user_settings::PasteAllowed>) -> CfnUserSettingsProps<R0, R1, Set, R3, R4> { CfnUserSettingsProps(put(self.0, "PasteAllowed", value.into_expr()), Phase) }
     /// `PrintAllowed`: `PrintAllowed`, required. Update: in place.
-    pub fn print_allowed(mut self, value: impl Arg<user_settings::PrintAllowed>) -> CfnUserSettingsProps<R0, R1, R2, Set, R4> { self.0.set("PrintAllowed", value.into_expr()); CfnUserSettingsProps(self.0, Phase) }
+    pub fn print_allowed(self, value: impl Arg<user_settings::PrintAllowed>) -> CfnUserSettingsProps<R0, R1, R2, Set, R4> { CfnUserSettingsProps(put(self.0, "PrintAllowed", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `ToolbarConfiguration`: `ToolbarConfiguration`. Update: in place.
-    pub fn toolbar_configuration(mut self, value: impl Arg<user_settings::ToolbarConfiguration>) -> Self { self.0.set("ToolbarConfiguration", value.into_expr()); self }
+    pub fn toolbar_configuration(self, value: impl Arg<user_settings::ToolbarConfiguration>) -> Self { Self(put(self.0, "ToolbarConfiguration", value.into_expr()), Phase) }
     /// `UploadAllowed`: `UploadAllowed`, required. Update: in place.
-    pub fn upload_allowed(mut self, value: impl Arg<user_settings::UploadAllowed>) -> CfnUserSettingsProps<R0, R1, R2, R3, Set> { self.0.set("UploadAllowed", value.into_expr()); CfnUserSettingsProps(self.0, Phase) }
+    pub fn upload_allowed(self, value: impl Arg<user_settings::UploadAllowed>) -> CfnUserSettingsProps<R0, R1, R2, R3, Set> { CfnUserSettingsProps(put(self.0, "UploadAllowed", value.into_expr()), Phase) }
     /// `WebAuthnAllowed`: `WebAuthnAllowed`. Update: in place.
-    pub fn web_authn_allowed(mut self, value: impl Arg<user_settings::WebAuthnAllowed>) -> Self { self.0.set("WebAuthnAllowed", value.into_expr()); self }
+    pub fn web_authn_allowed(self, value: impl Arg<user_settings::WebAuthnAllowed>) -> Self { Self(put(self.0, "WebAuthnAllowed", value.into_expr()), Phase) }
 }
 impl Done for CfnUserSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::UserSettings`.
 pub mod user_settings {
 use crate::cfn::support::*;
 /// The property type `BrandingConfiguration` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BrandingConfiguration(Bag);
+#[must_use] pub struct BrandingConfiguration(Bag);
 impl BrandingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColorTheme`: `ColorTheme`. Update: in place.
-    pub fn color_theme(mut self, value: impl Arg<ColorTheme>) -> Self { self.0.set("ColorTheme", value.into_expr()); self }
+    pub fn color_theme(self, value: impl Arg<ColorTheme>) -> Self { Self(put(self.0, "ColorTheme", value.into_expr())) }
     /// `Favicon`: text. Update: in place.
-    pub fn favicon(mut self, value: impl Arg<str>) -> Self { self.0.set("Favicon", value.into_expr()); self }
+    pub fn favicon(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Favicon", value.into_expr())) }
     /// `FaviconMetadata`: `ImageMetadata`. Update: in place.
-    pub fn favicon_metadata(mut self, value: impl Arg<ImageMetadata>) -> Self { self.0.set("FaviconMetadata", value.into_expr()); self }
+    pub fn favicon_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "FaviconMetadata", value.into_expr())) }
     /// `LocalizedStrings`: map of `LocalizedBrandingStrings`. Update: in place.
-    pub fn localized_strings(mut self, value: impl Arg<Dict<LocalizedBrandingStrings>>) -> Self { self.0.set("LocalizedStrings", value.into_expr()); self }
+    pub fn localized_strings(self, value: impl Arg<Dict<LocalizedBrandingStrings>>) -> Self { Self(put(self.0, "LocalizedStrings", value.into_expr())) }
     /// `Logo`: text. Update: in place.
-    pub fn logo(mut self, value: impl Arg<str>) -> Self { self.0.set("Logo", value.into_expr()); self }
+    pub fn logo(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logo", value.into_expr())) }
     /// `LogoMetadata`: `ImageMetadata`. Update: in place.
-    pub fn logo_metadata(mut self, value: impl Arg<ImageMetadata>) -> Self { self.0.set("LogoMetadata", value.into_expr()); self }
+    pub fn logo_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "LogoMetadata", value.into_expr())) }
     /// `TermsOfService`: text. Update: in place.
-    pub fn terms_of_service(mut self, value: impl Arg<str>) -> Self { self.0.set("TermsOfService", value.into_expr()); self }
+    pub fn terms_of_service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TermsOfService", value.into_expr())) }
     /// `Wallpaper`: text. Update: in place.
-    pub fn wallpaper(mut self, value: impl Arg<str>) -> Self { self.0.set("Wallpaper", value.into_expr()); self }
+    pub fn wallpaper(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Wallpaper", value.into_expr())) }
     /// `WallpaperMetadata`: `ImageMetadata`. Update: in place.
-    pub fn wallpaper_metadata(mut self, value: impl Arg<ImageMetadata>) -> Self { self.0.set("WallpaperMetadata", value.into_expr()); self }
+    pub fn wallpaper_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "WallpaperMetadata", value.into_expr())) }
 }
 impl Done for BrandingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookieSpecification` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CookieSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CookieSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl CookieSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CookieSpecification<super::missing::Domain> { CookieSpecification(Bag::default(), Phase) }
+    pub fn new() -> CookieSpecification<Missing<super::required::Domain>> { CookieSpecification(Bag::default(), Phase) }
 }
 impl<R0> CookieSpecification<R0> {
     /// `Domain`: text, required. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> CookieSpecification<Set> { self.0.set("Domain", value.into_expr()); CookieSpecification(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> CookieSpecification<Set> { CookieSpecification(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for CookieSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookieSynchronizationConfiguration` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiesynchronizationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CookieSynchronizationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CookieSynchronizationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CookieSynchronizationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CookieSynchronizationConfiguration<super::missing::Allowlist> { CookieSynchronizationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CookieSynchronizationConfiguration<Missing<super::required::Allowlist>> { CookieSynchronizationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CookieSynchronizationConfiguration<R0> {
     /// `Allowlist`: list of `CookieSpecification`, required. Update: in place.
-    pub fn allowlist(mut self, value: impl Arg<Arr<CookieSpecification>>) -> CookieSynchronizationConfiguration<Set> { self.0.set("Allowlist", value.into_expr()); CookieSynchronizationConfiguration(self.0, Phase) }
+    pub fn allowlist(self, value: impl Arg<Arr<CookieSpecification>>) -> CookieSynchronizationConfiguration<Set> { CookieSynchronizationConfiguration(put(self.0, "Allowlist", value.into_expr()), Phase) }
     /// `Blocklist`: list of `CookieSpecification`. Update: in place.
-    pub fn blocklist(mut self, value: impl Arg<Arr<CookieSpecification>>) -> Self { self.0.set("Blocklist", value.into_expr()); self }
+    pub fn blocklist(self, value: impl Arg<Arr<CookieSpecification>>) -> Self { Self(put(self.0, "Blocklist", value.into_expr()), Phase) }
 }
 impl Done for CookieSynchronizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageMetadata` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-imagemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageMetadata<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ImageMetadata<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ImageMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageMetadata<super::missing::FileExtension, super::missing::LastUploadTimestamp, super::missing::MimeType> { ImageMetadata(Bag::default(), Phase) }
+    pub fn new() -> ImageMetadata<Missing<super::required::FileExtension>, Missing<super::required::LastUploadTimestamp>, Missing<super::required::MimeType>> { ImageMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ImageMetadata<R0, R1, R2> {
     /// `FileExtension`: text, required. Update: in place.
-    pub fn file_extension(mut self, value: impl Arg<str>) -> ImageMetadata<Set, R1, R2> { self.0.set("FileExtension", value.into_expr()); ImageMetadata(self.0, Phase) }
+    pub fn file_extension(self, value: impl Arg<str>) -> ImageMetadata<Set, R1, R2> { ImageMetadata(put(self.0, "FileExtension", value.into_expr()), Phase) }
     /// `LastUploadTimestamp`: text, required. Update: in place.
-    pub fn last_upload_timestamp(mut self, value: impl Arg<str>) -> ImageMetadata<R0, Set, R2> { self.0.set("LastUploadTimestamp", value.into_expr()); ImageMetadata(self.0, Phase) }
+    pub fn last_upload_timestamp(self, value: impl Arg<str>) -> ImageMetadata<R0, Set, R2> { ImageMetadata(put(self.0, "LastUploadTimestamp", value.into_expr()), Phase) }
     /// `MimeType`: `MimeType`, required. Update: in place.
-    pub fn mime_type(mut self, value: impl Arg<MimeType>) -> ImageMetadata<R0, R1, Set> { self.0.set("MimeType", value.into_expr()); ImageMetadata(self.0, Phase) }
+    pub fn mime_type(self, value: impl Arg<MimeType>) -> ImageMetadata<R0, R1, Set> { ImageMetadata(put(self.0, "MimeType", value.into_expr()), Phase) }
 }
 impl Done for ImageMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalizedBrandingStrings` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocalizedBrandingStrings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LocalizedBrandingStrings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LocalizedBrandingStrings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocalizedBrandingStrings<super::missing::BrowserTabTitle, super::missing::WelcomeText> { LocalizedBrandingStrings(Bag::default(), Phase) }
+    pub fn new() -> LocalizedBrandingStrings<Missing<super::required::BrowserTabTitle>, Missing<super::required::WelcomeText>> { LocalizedBrandingStrings(Bag::default(), Phase) }
 }
 impl<R0, R1> LocalizedBrandingStrings<R0, R1> {
     /// `BrowserTabTitle`: text, required. Update: in place.
-    pub fn browser_tab_title(mut self, value: impl Arg<str>) -> LocalizedBrandingStrings<Set, R1> { self.0.set("BrowserTabTitle", value.into_expr()); LocalizedBrandingStrings(self.0, Phase) }
+    pub fn browser_tab_title(self, value: impl Arg<str>) -> LocalizedBrandingStrings<Set, R1> { LocalizedBrandingStrings(put(self.0, "BrowserTabTitle", value.into_expr()), Phase) }
     /// `ContactButtonText`: text. Update: in place.
-    pub fn contact_button_text(mut self, value: impl Arg<str>) -> Self { self.0.set("ContactButtonText", value.into_expr()); self }
+    pub fn contact_button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactButtonText", value.into_expr()), Phase) }
     /// `ContactLink`: text. Update: in place.
-    pub fn contact_link(mut self, value: impl Arg<str>) -> Self { self.0.set("ContactLink", value.into_expr()); self }
+    pub fn contact_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactLink", value.into_expr()), Phase) }
     /// `LoadingText`: text. Update: in place.
-    pub fn loading_text(mut self, value: impl Arg<str>) -> Self { self.0.set("LoadingText", value.into_expr()); self }
+    pub fn loading_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadingText", value.into_expr()), Phase) }
     /// `LoginButtonText`: text. Update: in place.
-    pub fn login_button_text(mut self, value: impl Arg<str>) -> Self { self.0.set("LoginButtonText", value.into_expr()); self }
+    pub fn login_button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginButtonText", value.into_expr()), Phase) }
     /// `LoginDescription`: text. Update: in place.
-    pub fn login_description(mut self, value: impl Arg<str>) -> Self { self.0.set("LoginDescription", value.into_expr()); self }
+    pub fn login_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginDescription", value.into_expr()), Phase) }
     /// `LoginTitle`: text. Update: in place.
-    pub fn login_title(mut self, value: impl Arg<str>) -> Self { self.0.set("LoginTitle", value.into_expr()); self }
+    pub fn login_title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginTitle", value.into_expr()), Phase) }
     /// `WelcomeText`: text, required. Update: in place.
-    pub fn welcome_text(mut self, value: impl Arg<str>) -> LocalizedBrandingStrings<R0, Set> { self.0.set("WelcomeText", value.into_expr()); LocalizedBrandingStrings(self.0, Phase) }
+    pub fn welcome_text(self, value: impl Arg<str>) -> LocalizedBrandingStrings<R0, Set> { LocalizedBrandingStrings(put(self.0, "WelcomeText", value.into_expr()), Phase) }
 }
 impl Done for LocalizedBrandingStrings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolbarConfiguration` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-toolbarconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolbarConfiguration(Bag);
+#[must_use] pub struct ToolbarConfiguration(Bag);
 impl ToolbarConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HiddenToolbarItems`: list of `HiddenToolbarItems`. Update: in place.
-    pub fn hidden_toolbar_items(mut self, value: impl Arg<Arr<HiddenToolbarItems>>) -> Self { self.0.set("HiddenToolbarItems", value.into_expr()); self }
+    pub fn hidden_toolbar_items(self, value: impl Arg<Arr<HiddenToolbarItems>>) -> Self { Self(put(self.0, "HiddenToolbarItems", value.into_expr())) }
     /// `MaxDisplayResolution`: `MaxDisplayResolution`. Update: in place.
-    pub fn max_display_resolution(mut self, value: impl Arg<MaxDisplayResolution>) -> Self { self.0.set("MaxDisplayResolution", value.into_expr()); self }
+    pub fn max_display_resolution(self, value: impl Arg<MaxDisplayResolution>) -> Self { Self(put(self.0, "MaxDisplayResolution", value.into_expr())) }
     /// `ToolbarType`: `ToolbarType`. Update: in place.
-    pub fn toolbar_type(mut self, value: impl Arg<ToolbarType>) -> Self { self.0.set("ToolbarType", value.into_expr()); self }
+    pub fn toolbar_type(self, value: impl Arg<ToolbarType>) -> Self { Self(put(self.0, "ToolbarType", value.into_expr())) }
     /// `VisualMode`: `VisualMode`. Update: in place.
-    pub fn visual_mode(mut self, value: impl Arg<VisualMode>) -> Self { self.0.set("VisualMode", value.into_expr()); self }
+    pub fn visual_mode(self, value: impl Arg<VisualMode>) -> Self { Self(put(self.0, "VisualMode", value.into_expr())) }
 }
 impl Done for ToolbarConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ColorTheme` allows.
@@ -705,5 +705,5 @@ VisualMode { Dark = "Dark", Light = "Light" } }
 values! { /// Texts that `WebAuthnAllowed` allows.
 WebAuthnAllowed { Disabled = "Disabled", Enabled = "Enabled" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Allowlist, BrowserTabTitle, Bucket, CertificateList, CopyAllowed, Domain, DownloadAllowed, EventFilter, FileExtension, FolderStructure, IdentityProviderDetails, IdentityProviderName, IdentityProviderType, InlineRedactionPatterns, IpRange, IpRules, KinesisStreamArn, LastUploadTimestamp, LogConfiguration, LogFileFormat, MimeType, PasteAllowed, PatternName, PatternRegex, PrintAllowed, RedactionPlaceHolder, RedactionPlaceHolderType, SecurityGroupIds, SubnetIds, UploadAllowed, VpcId, WelcomeText } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Allowlist, BrowserTabTitle, Bucket, CertificateList, CopyAllowed, Domain, DownloadAllowed, EventFilter, FileExtension, FolderStructure, IdentityProviderDetails, IdentityProviderName, IdentityProviderType, InlineRedactionPatterns, IpRange, IpRules, KinesisStreamArn, LastUploadTimestamp, LogConfiguration, LogFileFormat, MimeType, PasteAllowed, PatternName, PatternRegex, PrintAllowed, RedactionPlaceHolder, RedactionPlaceHolderType, SecurityGroupIds, SubnetIds, UploadAllowed, VpcId, WelcomeText } }

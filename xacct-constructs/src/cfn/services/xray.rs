@@ -10,7 +10,7 @@ impl CfnGroup {
     /// `AWS::XRay::Group`
     pub const TYPE: &'static str = "AWS::XRay::Group";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGroupProps<R0>) -> Self where CfnGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GroupARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `GroupARN`: text.
@@ -18,34 +18,34 @@ impl CfnGroup {
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::XRay::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-group.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGroupProps<missing::GroupName> { CfnGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGroupProps<Missing<required::GroupName>> { CfnGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupProps<R0> {
     /// `FilterExpression`: text. Update: in place.
-    pub fn filter_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("FilterExpression", value.into_expr()); self }
+    pub fn filter_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterExpression", value.into_expr()), Phase) }
     /// `GroupName`: text, required. Update: in place.
-    pub fn group_name(mut self, value: impl Arg<str>) -> CfnGroupProps<Set> { self.0.set("GroupName", value.into_expr()); CfnGroupProps(self.0, Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "GroupName", value.into_expr()), Phase) }
     /// `InsightsConfiguration`: `InsightsConfiguration`. Update: in place.
-    pub fn insights_configuration(mut self, value: impl Arg<group::InsightsConfiguration>) -> Self { self.0.set("InsightsConfiguration", value.into_expr()); self }
+    pub fn insights_configuration(self, value: impl Arg<group::InsightsConfiguration>) -> Self { Self(put(self.0, "InsightsConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::XRay::Group`.
 pub mod group {
 use crate::cfn::support::*;
 /// The property type `InsightsConfiguration` of `AWS::XRay::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-group-insightsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InsightsConfiguration(Bag);
+#[must_use] pub struct InsightsConfiguration(Bag);
 impl InsightsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InsightsEnabled`: boolean. Update: in place.
-    pub fn insights_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InsightsEnabled", value.into_expr()); self }
+    pub fn insights_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsightsEnabled", value.into_expr())) }
     /// `NotificationsEnabled`: boolean. Update: in place.
-    pub fn notifications_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("NotificationsEnabled", value.into_expr()); self }
+    pub fn notifications_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotificationsEnabled", value.into_expr())) }
 }
 impl Done for InsightsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -55,24 +55,24 @@ impl CfnResourcePolicy {
     /// `AWS::XRay::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::XRay::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::XRay::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::PolicyDocument, missing::PolicyName> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::PolicyName>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `BypassPolicyLockoutCheck`: boolean. Update: in place.
-    pub fn bypass_policy_lockout_check(mut self, value: impl Arg<bool>) -> Self { self.0.set("BypassPolicyLockoutCheck", value.into_expr()); self }
+    pub fn bypass_policy_lockout_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutCheck", value.into_expr()), Phase) }
     /// `PolicyDocument`: text, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: replacement.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("PolicyName", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::XRay::SamplingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html)
@@ -89,119 +89,119 @@ impl CfnSamplingRule {
 }
 impl Parent for CfnSamplingRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::XRay::SamplingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSamplingRuleProps(Bag);
+#[must_use] pub struct CfnSamplingRuleProps(Bag);
 impl CfnSamplingRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RuleName`: text. Update: in place. AWS advises against it.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleName", value.into_expr()); self }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr())) }
     /// `SamplingRule`: `SamplingRule`. Update: in place.
-    pub fn sampling_rule(mut self, value: impl Arg<sampling_rule::SamplingRule>) -> Self { self.0.set("SamplingRule", value.into_expr()); self }
+    pub fn sampling_rule(self, value: impl Arg<sampling_rule::SamplingRule>) -> Self { Self(put(self.0, "SamplingRule", value.into_expr())) }
     /// `SamplingRuleRecord`: `SamplingRuleRecord`. Update: in place. AWS advises against it.
-    pub fn sampling_rule_record(mut self, value: impl Arg<sampling_rule::SamplingRuleRecord>) -> Self { self.0.set("SamplingRuleRecord", value.into_expr()); self }
+    pub fn sampling_rule_record(self, value: impl Arg<sampling_rule::SamplingRuleRecord>) -> Self { Self(put(self.0, "SamplingRuleRecord", value.into_expr())) }
     /// `SamplingRuleUpdate`: `SamplingRuleUpdate`. Update: in place. AWS advises against it.
-    pub fn sampling_rule_update(mut self, value: impl Arg<sampling_rule::SamplingRuleUpdate>) -> Self { self.0.set("SamplingRuleUpdate", value.into_expr()); self }
+    pub fn sampling_rule_update(self, value: impl Arg<sampling_rule::SamplingRuleUpdate>) -> Self { Self(put(self.0, "SamplingRuleUpdate", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSamplingRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::XRay::SamplingRule`.
 pub mod sampling_rule {
 use crate::cfn::support::*;
 /// The property type `SamplingRateBoost` of `AWS::XRay::SamplingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrateboost.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SamplingRateBoost<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SamplingRateBoost<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SamplingRateBoost {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SamplingRateBoost<super::missing::CooldownWindowMinutes, super::missing::MaxRate> { SamplingRateBoost(Bag::default(), Phase) }
+    pub fn new() -> SamplingRateBoost<Missing<super::required::CooldownWindowMinutes>, Missing<super::required::MaxRate>> { SamplingRateBoost(Bag::default(), Phase) }
 }
 impl<R0, R1> SamplingRateBoost<R0, R1> {
     /// `CooldownWindowMinutes`: integer, required. Update: in place.
-    pub fn cooldown_window_minutes(mut self, value: impl Arg<i64>) -> SamplingRateBoost<Set, R1> { self.0.set("CooldownWindowMinutes", value.into_expr()); SamplingRateBoost(self.0, Phase) }
+    pub fn cooldown_window_minutes(self, value: impl Arg<i64>) -> SamplingRateBoost<Set, R1> { SamplingRateBoost(put(self.0, "CooldownWindowMinutes", value.into_expr()), Phase) }
     /// `MaxRate`: number, required. Update: in place.
-    pub fn max_rate(mut self, value: impl Arg<f64>) -> SamplingRateBoost<R0, Set> { self.0.set("MaxRate", value.into_expr()); SamplingRateBoost(self.0, Phase) }
+    pub fn max_rate(self, value: impl Arg<f64>) -> SamplingRateBoost<R0, Set> { SamplingRateBoost(put(self.0, "MaxRate", value.into_expr()), Phase) }
 }
 impl Done for SamplingRateBoost { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamplingRule` of `AWS::XRay::SamplingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SamplingRule<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
+#[must_use] pub struct SamplingRule<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
 impl SamplingRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SamplingRule<super::missing::FixedRate, super::missing::Host, super::missing::HTTPMethod, super::missing::Priority, super::missing::ReservoirSize, super::missing::ResourceARN, super::missing::ServiceName, super::missing::ServiceType, super::missing::URLPath> { SamplingRule(Bag::default(), Phase) }
+    pub fn new() -> SamplingRule<Missing<super::required::FixedRate>, Missing<super::required::Host>, Missing<super::required::HTTPMethod>, Missing<super::required::Priority>, Missing<super::required::ReservoirSize>, Missing<super::required::ResourceARN>, Missing<super::required::ServiceName>, Missing<super::required::ServiceType>, Missing<super::required::URLPath>> { SamplingRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> SamplingRule<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `Attributes`: map of text. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `FixedRate`: number, required. Update: in place.
-    pub fn fixed_rate(mut self, value: impl Arg<f64>) -> SamplingRule<Set, R1, R2, R3, R4, R5, R6, R7, R8> { self.0.set("FixedRate", value.into_expr()); SamplingRule(self.0, Phase) }
+    pub fn fixed_rate(self, value: impl Arg<f64>) -> SamplingRule<Set, R1, R2, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "FixedRate", value.into_expr()), Phase) }
     /// `Host`: text, required. Update: in place.
-    pub fn host(mut self, value: impl Arg<str>) -> SamplingRule<R0, Set, R2, R3, R4, R5, R6, R7, R8> { self.0.set("Host", value.into_expr()); SamplingRule(self.0, Phase) }
+    pub fn host(self, value: impl Arg<str>) -> SamplingRule<R0, Set, R2, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "Host", value.into_expr()), Phase) }
     /// `HTTPMethod`: text, required. Update: in place.
-    pub fn http_method(mut self, value: impl Arg<str>) -> SamplingRule<R0, R1, Set, R3, R4, R5, R6, R7, R8> { self.0.set("HTTPMethod", value.into_expr()); SamplingRule(self.0, Phase) }
+    pub fn http_method(self, value: impl Arg<str>) -> SamplingRule<R0, R1, Set, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "HTTPMethod", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> SamplingRule<R0, R1, R2, Set, R4, R5, R6, R7, R8> { self.0.set("Priority", value.into_expr()); SamplingRule(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> SamplingRule<R0, R1, R2, Set, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `ReservoirSize`: integer, required. Update: in place.
-    pub fn reservoir_size(mut self, value: impl Arg<i64>) -> SamplingRule<R0, R1, R2, R3, Set, R5, R6, R7, R8> { self.0.set("ReservoirSize", value.into_expr()); SamplingRule(self.0, Phase) }
+    pub fn reservoir_size(self, value: impl Arg<i64>) -> SamplingRule<R0, R1, R2, R3, Set, R5, R6, R7, R8> { SamplingRule(put(self.0, "ReservoirSize", value.into_expr()), Phase) }
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, Set, R6, R7, R8> { self.0.set("ResourceARN", value.into_expr()); SamplingRule(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, Set, R6, R7, R8> { SamplingRule(put(self.0, "ResourceARN", value.into_expr()), Phase) }
     /// `RuleARN`: text. Update: in place.
-    pub fn rule_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleARN", value.into_expr()); self }
+    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleARN", value.into_expr()), Phase) }
     /// `RuleName`: text. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleName", value.into_expr()); self }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr()), Phase) }
     /// `SamplingRateBoost`: `SamplingRateBoost`. Update: in place.
-    pub fn sampling_rate_boost(mut self, value: impl Arg<SamplingRateBoost>) -> Self { self.0.set("SamplingRateBoost", value.into_expr()); self }
+    pub fn sampling_rate_boost(self, value: impl Arg<SamplingRateBoost>) -> Self { Self(put(self.0, "SamplingRateBoost", value.into_expr()), Phase) }
     /// `ServiceName`: text, required. Update: in place.
-    pub fn service_name(mut self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, Set, R7, R8> { self.0.set("ServiceName", value.into_expr()); SamplingRule(self.0, Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, Set, R7, R8> { SamplingRule(put(self.0, "ServiceName", value.into_expr()), Phase) }
     /// `ServiceType`: text, required. Update: in place.
-    pub fn service_type(mut self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, R6, Set, R8> { self.0.set("ServiceType", value.into_expr()); SamplingRule(self.0, Phase) }
+    pub fn service_type(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, R6, Set, R8> { SamplingRule(put(self.0, "ServiceType", value.into_expr()), Phase) }
     /// `URLPath`: text, required. Update: in place.
-    pub fn url_path(mut self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, R6, R7, Set> { self.0.set("URLPath", value.into_expr()); SamplingRule(self.0, Phase) }
+    pub fn url_path(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, R6, R7, Set> { SamplingRule(put(self.0, "URLPath", value.into_expr()), Phase) }
     /// `Version`: integer. Update: replacement.
-    pub fn version(mut self, value: impl Arg<i64>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for SamplingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamplingRuleRecord` of `AWS::XRay::SamplingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrulerecord.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SamplingRuleRecord(Bag);
+#[must_use] pub struct SamplingRuleRecord(Bag);
 impl SamplingRuleRecord {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
     /// `ModifiedAt`: text. Update: in place.
-    pub fn modified_at(mut self, value: impl Arg<str>) -> Self { self.0.set("ModifiedAt", value.into_expr()); self }
+    pub fn modified_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModifiedAt", value.into_expr())) }
     /// `SamplingRule`: `SamplingRule`. Update: in place.
-    pub fn sampling_rule(mut self, value: impl Arg<SamplingRule>) -> Self { self.0.set("SamplingRule", value.into_expr()); self }
+    pub fn sampling_rule(self, value: impl Arg<SamplingRule>) -> Self { Self(put(self.0, "SamplingRule", value.into_expr())) }
 }
 impl Done for SamplingRuleRecord { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamplingRuleUpdate` of `AWS::XRay::SamplingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SamplingRuleUpdate(Bag);
+#[must_use] pub struct SamplingRuleUpdate(Bag);
 impl SamplingRuleUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: map of text. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
     /// `FixedRate`: number. Update: in place.
-    pub fn fixed_rate(mut self, value: impl Arg<f64>) -> Self { self.0.set("FixedRate", value.into_expr()); self }
+    pub fn fixed_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FixedRate", value.into_expr())) }
     /// `Host`: text. Update: in place.
-    pub fn host(mut self, value: impl Arg<str>) -> Self { self.0.set("Host", value.into_expr()); self }
+    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
     /// `HTTPMethod`: text. Update: in place.
-    pub fn http_method(mut self, value: impl Arg<str>) -> Self { self.0.set("HTTPMethod", value.into_expr()); self }
+    pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HTTPMethod", value.into_expr())) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
     /// `ReservoirSize`: integer. Update: in place.
-    pub fn reservoir_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReservoirSize", value.into_expr()); self }
+    pub fn reservoir_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReservoirSize", value.into_expr())) }
     /// `ResourceARN`: text. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceARN", value.into_expr()); self }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceARN", value.into_expr())) }
     /// `RuleARN`: text. Update: in place.
-    pub fn rule_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleARN", value.into_expr()); self }
+    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleARN", value.into_expr())) }
     /// `RuleName`: text. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleName", value.into_expr()); self }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr())) }
     /// `SamplingRateBoost`: `SamplingRateBoost`. Update: in place.
-    pub fn sampling_rate_boost(mut self, value: impl Arg<SamplingRateBoost>) -> Self { self.0.set("SamplingRateBoost", value.into_expr()); self }
+    pub fn sampling_rate_boost(self, value: impl Arg<SamplingRateBoost>) -> Self { Self(put(self.0, "SamplingRateBoost", value.into_expr())) }
     /// `ServiceName`: text. Update: in place.
-    pub fn service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceName", value.into_expr()); self }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
     /// `ServiceType`: text. Update: in place.
-    pub fn service_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceType", value.into_expr()); self }
+    pub fn service_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceType", value.into_expr())) }
     /// `URLPath`: text. Update: in place.
-    pub fn url_path(mut self, value: impl Arg<str>) -> Self { self.0.set("URLPath", value.into_expr()); self }
+    pub fn url_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URLPath", value.into_expr())) }
 }
 impl Done for SamplingRuleUpdate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -219,13 +219,13 @@ impl CfnTransactionSearchConfig {
 }
 impl Parent for CfnTransactionSearchConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::XRay::TransactionSearchConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-transactionsearchconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTransactionSearchConfigProps(Bag);
+#[must_use] pub struct CfnTransactionSearchConfigProps(Bag);
 impl CfnTransactionSearchConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IndexingPercentage`: number. Update: in place.
-    pub fn indexing_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("IndexingPercentage", value.into_expr()); self }
+    pub fn indexing_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexingPercentage", value.into_expr())) }
 }
 impl Done for CfnTransactionSearchConfigProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { CooldownWindowMinutes, FixedRate, GroupName, HTTPMethod, Host, MaxRate, PolicyDocument, PolicyName, Priority, ReservoirSize, ResourceARN, ServiceName, ServiceType, URLPath } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CooldownWindowMinutes, FixedRate, GroupName, HTTPMethod, Host, MaxRate, PolicyDocument, PolicyName, Priority, ReservoirSize, ResourceARN, ServiceName, ServiceType, URLPath } }

@@ -1,0 +1,5 @@
+use xacct_constructs::cfn::lambda::CfnFunctionProps;
+
+fn main() {
+    let _ = CfnFunctionProps::new().memory_size("256");
+}
