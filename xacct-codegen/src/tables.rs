@@ -13,6 +13,7 @@ use crate::source::{Archive, CFN_LINT, SERVICE_SPEC, SourceError, Sources};
 use nodes::Nodes;
 use pool::Pool;
 
+mod document;
 mod nodes;
 mod pattern;
 mod pool;
@@ -42,7 +43,11 @@ pub fn left_out(name: &str) -> Option<&'static str> {
 /// What the generator found, beside the table.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// How many types, properties, … the table has.
+    /// How many types, properties, … the schemas have.
+    pub source: BTreeMap<&'static str, usize>,
+    /// How many the CDK's database has.
+    pub database: BTreeMap<&'static str, usize>,
+    /// How many the table has.
     pub counts: BTreeMap<&'static str, usize>,
     /// Resource types that are left out, with the reason.
     pub left_out: Vec<(String, &'static str)>,
@@ -56,8 +61,9 @@ pub struct Report {
 
 /// Writes the table.
 pub fn generate(sources: &Sources) -> Result<Output, SourceError> {
-    let (table, strings, _) = build(sources)?;
-    Ok(Output::from([(TABLE.to_owned(), table), (STRINGS.to_owned(), strings)]))
+    let (table, strings, report) = build(sources)?;
+    let document = document::write(&report).into_bytes();
+    Ok(Output::from([(TABLE.to_owned(), table), (STRINGS.to_owned(), strings), (document::FILE.to_owned(), document)]))
 }
 
 /// The table, its strings, and what was found while making them.
@@ -71,7 +77,7 @@ pub fn build(sources: &Sources) -> Result<(Vec<u8>, Vec<u8>, Report), SourceErro
     let get_att = GetAtt::read(&lint)?;
     apply_patches(&mut schemas, &patches)?;
     for (schema, _) in schemas.values() {
-        count_properties(schema, &mut report);
+        count_properties(schema, &mut report.counts);
     }
     add_extensions(&lint, &mut schemas, &patches, &mut report)?;
     add_policies(&lint, &mut schemas, &patches)?;
@@ -89,8 +95,8 @@ pub fn build(sources: &Sources) -> Result<(Vec<u8>, Vec<u8>, Report), SourceErro
             report.left_out.push((name.clone(), "retired: AWS no longer publishes a schema for it"));
         }
     }
-    report.counts.insert("resource types", schemas.len());
     report.counts.insert("attributes", attributes.len() / 2);
+    report.database = spec.counts();
     report.counts.extend(pool.counts());
     report.untranslated = std::mem::take(&mut pool.untranslated);
     let runtimes = runtimes(&lint, &mut pool)?;
@@ -121,7 +127,7 @@ fn read_schemas(lint: &Archive, report: &mut Report) -> Result<Schemas, SourceEr
     let mut schemas = Schemas::new();
     let files: Vec<(String, bool)> = lint
         .under(PROVIDERS)
-        .filter(|(path, _)| path.ends_with(".json") && !path.ends_with("/sam.json"))
+        .filter(|(path, _)| path.ends_with(".json"))
         .map(|(path, content)| {
             let copied = content == reference && !path.ends_with("/us-east-1.json");
             (path.to_owned(), copied)
@@ -134,9 +140,6 @@ fn read_schemas(lint: &Archive, report: &mut Report) -> Result<Schemas, SourceEr
             continue;
         }
         for (name, hash) in lint.json(&path)?.as_object().into_iter().flatten() {
-            if left_out(name).is_some() {
-                continue;
-            }
             if !schemas.contains_key(name) {
                 let hash = hash.as_str().unwrap_or_default();
                 let schema = lint.json(&format!("cfnlint/data/schemas/resources/{hash}.json"))?;
@@ -147,18 +150,13 @@ fn read_schemas(lint: &Archive, report: &mut Report) -> Result<Schemas, SourceEr
             }
         }
     }
-    for name in lint
-        .json(&format!("{PROVIDERS}us-east-1.json"))?
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name)
-        .chain(lint.json(&format!("{PROVIDERS}sam.json"))?.as_object().into_iter().flatten().map(|(name, _)| name))
-    {
+    for (name, (schema, _)) in &schemas {
+        count_properties(schema, &mut report.source);
         if let Some(reason) = left_out(name) {
             report.left_out.push((name.clone(), reason));
         }
     }
+    schemas.retain(|name, _| left_out(name).is_none());
     Ok(schemas)
 }
 
@@ -569,7 +567,7 @@ fn name_property(
         .find(|property| settable(property))
 }
 
-fn count_properties(schema: &Value, report: &mut Report) {
+fn count_properties(schema: &Value, counts: &mut BTreeMap<&'static str, usize>) {
     let top = schema["properties"].as_object().map_or(0, |map| map.len());
     let definitions = schema["definitions"].as_object();
     let nested: usize = definitions
@@ -578,7 +576,9 @@ fn count_properties(schema: &Value, report: &mut Report) {
         .filter_map(|(_, definition)| definition["properties"].as_object())
         .map(|map| map.len())
         .sum();
-    *report.counts.entry("properties").or_default() += top;
-    *report.counts.entry("nested properties").or_default() += nested;
-    *report.counts.entry("nested types").or_default() += definitions.map_or(0, |map| map.len());
+    *counts.entry("resource types").or_default() += 1;
+    *counts.entry("properties").or_default() += top;
+    *counts.entry("nested properties").or_default() += nested;
+    *counts.entry("nested types").or_default() += definitions.map_or(0, |map| map.len());
+    *counts.entry("types with handlers").or_default() += usize::from(schema["handlers"].is_object());
 }

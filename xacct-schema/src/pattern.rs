@@ -161,8 +161,11 @@ impl Search<'_> {
         let mut end = position;
         let mut floor = position;
         let mut count = 0;
+        let ascii = ascii_of(set);
         for character in self.text[position..].chars() {
-            if count == most || !in_set(set, character) {
+            let code = character as usize;
+            let taken = if code < 128 { ascii[code / 32] & (1 << (code % 32)) != 0 } else { in_set(set, character) };
+            if count == most || !taken {
                 break;
             }
             count += 1;
@@ -210,6 +213,11 @@ impl Search<'_> {
         let after = self.text[position..].chars().next();
         before.is_some_and(is_word) != after.is_some_and(is_word)
     }
+}
+
+/// A bit for each ASCII character of a set.
+fn ascii_of(set: u32) -> [u32; 4] {
+    [0, 1, 2, 3].map(|part| word(layout::SETS, set as usize * 6 + part))
 }
 
 fn in_set(set: u32, character: char) -> bool {

@@ -275,6 +275,11 @@ impl ResourceType {
         Node(self.field(field::ROOT))
     }
 
+    /// Sorted.
+    pub(crate) fn read_only(self) -> List {
+        self.list(field::READ_ONLY)
+    }
+
     fn field(self, field: usize) -> u32 {
         type_field(self.0, field)
     }

@@ -28,6 +28,20 @@ impl Spec {
         Ok(Self { resources, definitions })
     }
 
+    /// How many types, properties and attributes it has.
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, usize> {
+        let entries = |resource: &Value, key: &str| resource[key].as_object().map_or(0, |map| map.len());
+        let sum = |key: &str| self.resources.values().map(|resource| entries(resource, key)).sum();
+        let nested = self.definitions.values().map(|definition| entries(definition, "properties")).sum();
+        BTreeMap::from([
+            ("resource types", self.resources.len()),
+            ("properties", sum("properties")),
+            ("attributes", sum("attributes")),
+            ("nested types", self.definitions.len()),
+            ("nested properties", nested),
+        ])
+    }
+
     /// What `Ref` returns, where it is not the primary identifier.
     pub(super) fn reference(&self, name: &str) -> Option<Vec<String>> {
         let names = self.resources.get(name)?["cfnRefIdentifier"].as_array()?;

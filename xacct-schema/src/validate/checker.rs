@@ -33,6 +33,8 @@ pub(super) struct Checker<'t, 'f> {
     unknown: bool,
     /// Whether text stands for text only.
     strict: bool,
+    /// The properties within others that only the service sets.
+    nested_read_only: Vec<&'static str>,
 }
 
 /// Whether a value fits a schema.
@@ -72,6 +74,7 @@ impl<'t, 'f> Checker<'t, 'f> {
             failures: 0,
             unknown: false,
             strict: false,
+            nested_read_only: kind.read_only().iter().filter(|pointer| pointer.contains('/')).collect(),
         }
     }
 
@@ -557,11 +560,15 @@ impl<'t, 'f> Checker<'t, 'f> {
     }
 
     fn check_read_only(&mut self, name: &'t str, value: &Value) {
+        let top = self.path.is_empty();
+        if top && !self.kind.read_only().contains_sorted(name) || !top && self.nested_read_only.is_empty() {
+            return;
+        }
         if intrinsic::is_no_value(value) {
             return;
         }
         self.path.push(Step::Key(name));
-        let read_only = self.kind.read_only_properties().any(|pointer| {
+        let here = |pointer: &&str| {
             let mut steps = self.path.iter();
             let same = pointer.split('/').all(|wanted| match steps.next() {
                 Some(Step::Key(key)) => *key == wanted,
@@ -569,8 +576,8 @@ impl<'t, 'f> Checker<'t, 'f> {
                 None => false,
             });
             same && steps.next().is_none()
-        });
-        if read_only {
+        };
+        if top || self.nested_read_only.iter().any(here) {
             self.report(|| {
                 let message = format!("only the service sets `{name}`: leave it out");
                 Finding::new(Rule::ReadOnlyProperty, "", "", message)

@@ -1,5 +1,7 @@
 //! What the schemas do not say: schedules, runtimes, names, keys of tables, key policies.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::conditions::Conditions;
@@ -89,23 +91,24 @@ fn check_fifo(
 
 /// Names that two resources of a type share.
 pub(super) fn check_across(names: &Names<'_>, conditions: &Conditions<'_>, findings: &mut Vec<Finding>) {
-    let mut seen: Vec<(ResourceType, Vec<&str>, &str, Option<&str>)> = Vec::new();
+    let mut seen: HashMap<(ResourceType, Vec<&str>), Vec<(&str, Option<&str>)>> = HashMap::new();
     for (logical_id, declaration) in names.resources() {
         let Some(properties) = declaration.get("Properties").and_then(Value::as_object) else { continue };
         let kind = declaration.get("Type").and_then(Value::as_str).and_then(resource_type);
         let Some((kind, identity)) = kind.and_then(|kind| Some((kind, identity(kind, properties)?))) else { continue };
         let condition = declaration.get("Condition").and_then(Value::as_str);
-        let same = seen.iter().find(|(other, values, _, other_condition)| {
-            let assumed: Vec<(&str, bool)> =
-                [condition, *other_condition].into_iter().flatten().map(|name| (name, true)).collect();
-            *other == kind && *values == identity && conditions.can_hold(&assumed) == Some(true)
+        let others = seen.entry((kind, identity)).or_default();
+        let same = others.iter().find(|(_, other_condition)| {
+            let both = [condition, *other_condition].into_iter().flatten();
+            conditions.can_hold(&both.map(|name| (name, true)).collect::<Vec<_>>()) == Some(true)
         });
-        if let Some((_, values, first, _)) = same {
+        if let Some((first, _)) = same {
+            let names = identifying(kind);
+            let values: Vec<&str> = names.iter().filter_map(|name| identifier(properties.get(*name)?)).collect();
             let message = format!("`{first}` has the same name, `{}`", values.join("`, `"));
-            let path = identifying(kind).join(", ");
-            findings.push(Finding::new(Rule::DuplicateName, logical_id, path, message));
+            findings.push(Finding::new(Rule::DuplicateName, logical_id, names.join(", "), message));
         }
-        seen.push((kind, identity, logical_id, condition));
+        others.push((logical_id, condition));
     }
 }
 
