@@ -114,6 +114,8 @@ pub struct Estate<'a> {
 #[derive(Debug, Default)]
 struct Known<'a> {
     stacks: BTreeMap<&'a str, Stack<'a>>,
+    /// Names that AWS will make are written like those, instead of being symbols.
+    made_up: bool,
 }
 
 #[derive(Debug)]
@@ -128,7 +130,17 @@ impl<'a> Estate<'a> {
     /// Reads an assembly.
     #[must_use]
     pub fn new(assembly: &'a Assembly) -> Estate<'a> {
-        let mut known = Known::default();
+        Estate::read(assembly, Known::default())
+    }
+
+    /// Reads an assembly, with names in place of those that AWS will make: unlike any other, and like those in form. It is
+    /// for the question who *else* gets in, where each resource's unknown name could otherwise be any other's.
+    #[must_use]
+    pub fn with_made_up_names(assembly: &'a Assembly) -> Estate<'a> {
+        Estate::read(assembly, Known { made_up: true, ..Known::default() })
+    }
+
+    fn read(assembly: &'a Assembly, mut known: Known<'a>) -> Estate<'a> {
         for stack in &assembly.stacks {
             let parameters = known.parameters(stack);
             let environment = Environment {
@@ -486,7 +498,16 @@ impl<'a> Known<'a> {
     fn name(&self, site: &Site) -> Option<Text> {
         let (schema, properties, _) = self.schema(site)?;
         let given = schema.name_property().and_then(|it| properties.get(it)).and_then(|it| self.text(&site.stack, it));
-        Some(given.unwrap_or_else(|| Text::from(Symbol::new(&site.to_string(), SymbolKind::Id))))
+        Some(given.unwrap_or_else(|| self.made_by_aws(site)))
+    }
+
+    /// A name or id that the template leaves to AWS.
+    fn made_by_aws(&self, site: &Site) -> Text {
+        if self.made_up {
+            let name = format!("{}-{}-0123456789ab", site.stack, site.logical_id);
+            return name.to_lowercase().into();
+        }
+        Symbol::new(&site.to_string(), SymbolKind::Id).into()
     }
 
     /// What `Ref` gives.
@@ -497,7 +518,7 @@ impl<'a> Known<'a> {
             return self.name(site);
         }
         if schema.name() == "AWS::KMS::Key" {
-            return Some(Symbol::new(&site.to_string(), SymbolKind::Id).into());
+            return Some(self.made_by_aws(site));
         }
         if property.ends_with("Arn") || matches!(schema.name(), "AWS::SecretsManager::Secret") {
             return self.arn(site);

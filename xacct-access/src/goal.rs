@@ -95,6 +95,7 @@ pub fn prove(estate: &Estate<'_>) -> Vec<Proof> {
             "AWS::CodeBuild::Project" => build::goals(&mut goals, &site, properties),
             "AWS::Events::Rule" => delivery::rule(&mut goals, &site, properties),
             "AWS::CodeStarNotifications::NotificationRule" => delivery::notification(&mut goals, &site, properties),
+            "AWS::S3::Bucket" => delivery::access_log(&mut goals, &site, properties),
             "AWS::Logs::LogGroup" => delivery::log_group(&mut goals, &site, properties),
             _ => {}
         }

@@ -91,3 +91,17 @@ pub(super) fn log_group(goals: &mut Goals<'_, '_>, site: &Site, group: &Json) {
     let key = goals.key_arn(&key);
     goals.add(&on, &["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], &key, None, context);
 }
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html>
+pub(super) fn access_log(goals: &mut Goals<'_, '_>, site: &Site, bucket: &Json) {
+    let logging = &bucket["LoggingConfiguration"];
+    let Some(target) = goals.text(site, &logging["DestinationBucketName"]) else { return };
+    let Some(source) = goals.estate.resource_at(site).map(|it| (it.arn.clone(), it.account.clone())) else { return };
+    let target = goals.bucket(site, &target);
+    let prefix = goals.text(site, &logging["LogFilePrefix"]).unwrap_or_default();
+    let object = target.arn.clone().with("/").with(prefix).with(super::some("log file"));
+    let service = "logging.s3.amazonaws.com".to_owned();
+    let on = For::new(Who::Service(service), site, "LoggingConfiguration", "to write the access log");
+    let context = over_tls().with("aws:SourceArn", source.0).with("aws:SourceAccount", source.1.as_str());
+    goals.add(&on, &["s3:PutObject"], &object, target.account.as_deref(), context);
+}
