@@ -7,6 +7,7 @@ use xacct_core::{Action, Environment, Statement, action};
 
 const STAGE_OF_RESOURCE: &str = "aws:ResourceTag/Stage";
 const STAGE_OF_REQUEST: &str = "aws:RequestTag/Stage";
+const EQUALS_IF_THERE: &str = "StringEqualsIfExists";
 
 /// What a plan needs: to see what is there.
 pub fn network_read(environment: &Environment) -> Vec<Statement> {
@@ -54,14 +55,19 @@ pub fn network_write(environment: &Environment, stage: &str) -> Vec<Statement> {
         ),
         Statement::allow(change()).on(any(&of_stage)).when("StringEquals", STAGE_OF_RESOURCE, [stage]),
         // The interface of a NAT gateway is AWS's own and has no tag, and neither has a VPC's first security group before
-        // Terraform has taken it over.
-        Statement::allow([action!("ec2:DisassociateAddress")]).on(any(&["network-interface"])),
+        // Terraform has taken it over: so these are allowed on what is of this stage, and on what is of none.
+        Statement::allow([action!("ec2:DisassociateAddress")]).on(any(&["network-interface"])).when(
+            EQUALS_IF_THERE,
+            STAGE_OF_RESOURCE,
+            [stage],
+        ),
         Statement::allow([
             action!("ec2:ModifyNetworkInterfaceAttribute"),
             action!("ec2:RevokeSecurityGroupEgress"),
             action!("ec2:RevokeSecurityGroupIngress"),
         ])
-        .on(any(&["security-group"])),
+        .on(any(&["security-group"]))
+        .when(EQUALS_IF_THERE, STAGE_OF_RESOURCE, [stage]),
         // Tags are given together with what they are on …
         Statement::allow([action!("ec2:CreateTags")])
             .on(any(&of_stage))
