@@ -10,7 +10,7 @@ mod objects;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +18,9 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_cloudformation::config::retry::RetryConfig;
 use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
-use aws_sdk_cloudformation::config::{Credentials, ProvideCredentials, Region, SharedCredentialsProvider};
+use aws_sdk_cloudformation::config::{
+    Credentials, ProvideCredentials, Region, SharedCredentialsProvider, SharedHttpClient,
+};
 use aws_smithy_http_client::tls;
 
 use crate::cloudformation::{ApiError, Clients, Connector, Environment};
@@ -33,6 +35,8 @@ pub struct AwsConnector {
     pub default: Access,
     /// Where all services are, instead of AWS. The SDK reads `AWS_ENDPOINT_URL` by itself.
     pub endpoint_url: Option<String>,
+    /// One for all accounts: its root certificates are loaded once.
+    http: OnceLock<SharedHttpClient>,
 }
 
 /// A way into an account.
@@ -120,11 +124,13 @@ impl Connector for AwsConnector {
 
 impl AwsConnector {
     async fn base_config(&self, environment: &Environment, source: &Source) -> SdkConfig {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
+        let http = self.http.get_or_init(|| {
+            aws_smithy_http_client::Builder::new()
+                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+                .build_https()
+        });
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http.clone())
             .region(Region::new(environment.region.clone()));
         if let Some(url) = &self.endpoint_url {
             loader = loader.endpoint_url(url);

@@ -177,7 +177,7 @@ impl Engine {
     ) -> Result<BTreeMap<Environment, Clients>, Vec<Problem>> {
         let checks = environments.iter().map(|environment| async move {
             let subject = environment.to_string();
-            let caller = crate::retry::Caller::new(&subject, self.retry.clone(), emitter.clone(), counts.clone());
+            let caller = crate::retry::Caller::new(&subject, self.retry.brief(), emitter.clone(), counts.clone());
             let result = self.connect_one(environment, &caller, emitter).await;
             result.map(|clients| (environment.clone(), clients))
         });
@@ -423,7 +423,11 @@ impl Job {
             Verb::Rollback(options) => operate::roll_back(&worker, options).await,
             Verb::Watch => operate::watch(&worker).await,
             Verb::Deploy(options) => match self.inputs(shared, artifact, options.dry_run).await {
-                Ok(inputs) => deploy::deploy(&worker, inputs, options).await,
+                Ok(inputs) => {
+                    let mut options = options.clone();
+                    options.even_if_unchanged |= self.reads_what_changed(artifact, outcomes);
+                    deploy::deploy(&worker, inputs, &options).await
+                }
                 Err(cause) => Outcome::failed(None, cause),
             },
         };
@@ -436,6 +440,15 @@ impl Job {
         self.finished(artifact, &outcome);
         outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(artifact.id.clone(), outcome);
         well
+    }
+
+    /// Whether the template itself reads an output (`Fn::GetStackOutput`) of a stack that this run has changed: CloudFormation
+    /// reads it only when the reader is updated.
+    fn reads_what_changed(&self, artifact: &StackArtifact, outcomes: &Mutex<BTreeMap<String, Outcome>>) -> bool {
+        let outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = |id: &str| matches!(outcomes.get(id), Some(Outcome::Deployed { created: false, .. }));
+        let mut producers = self.assembly.stacks.iter().filter(|it| changed(&it.id));
+        producers.any(|it| reads_output_of(&artifact.template, &it.stack_name))
     }
 
     /// Outputs that carry a secret are masked before anybody sees them; other stacks still get the real values.
@@ -573,6 +586,18 @@ pub(crate) fn select<'a>(
         grown = chosen.len() > before;
     }
     Ok(assembly.stacks.iter().filter(|it| chosen.contains(&it.id)).collect())
+}
+
+/// Whether a template has a `Fn::GetStackOutput` of the stack of that name.
+fn reads_output_of(value: &serde_json::Value, stack_name: &str) -> bool {
+    match value {
+        serde_json::Value::Object(map) => map.iter().any(|(key, inner)| {
+            let name = inner.get("StackName").and_then(serde_json::Value::as_str);
+            key == "Fn::GetStackOutput" && name == Some(stack_name) || reads_output_of(inner, stack_name)
+        }),
+        serde_json::Value::Array(items) => items.iter().any(|it| reads_output_of(it, stack_name)),
+        _ => false,
+    }
 }
 
 /// The ids of the stacks that a stack comes after.

@@ -213,6 +213,8 @@ struct Watch<'a> {
     target: Target,
     /// The stack and its nested stacks, by ARN, with the logical ids on the way.
     stacks: BTreeMap<String, Vec<String>>,
+    /// Nested stacks that are at rest: they are not asked again until their parent works on them.
+    at_rest: HashSet<String>,
     seen: HashSet<String>,
     since: Option<Timestamp>,
     root_status: Option<StackStatus>,
@@ -231,6 +233,7 @@ impl<'a> Watch<'a> {
             worker,
             stacks: BTreeMap::from([(target.stack_id.clone(), Vec::new())]),
             target,
+            at_rest: HashSet::new(),
             seen: HashSet::new(),
             since,
             root_status: None,
@@ -249,8 +252,8 @@ impl<'a> Watch<'a> {
     /// Reads what is new, and tells it. Whether there was anything.
     async fn poll(&mut self) -> Result<bool, ApiError> {
         let mut news = false;
-        let mut queue: Vec<(String, Vec<String>)> =
-            self.stacks.iter().map(|(id, way)| (id.clone(), way.clone())).collect();
+        let asked = self.stacks.iter().filter(|(id, _)| !self.at_rest.contains(*id));
+        let mut queue: Vec<(String, Vec<String>)> = asked.map(|(id, way)| (id.clone(), way.clone())).collect();
         while let Some((id, way)) = queue.pop() {
             let fresh = match self.fresh_events(&id, way.is_empty()).await {
                 Ok(fresh) => fresh,
@@ -329,6 +332,9 @@ impl<'a> Watch<'a> {
         if event.is_stack() && way.is_empty() {
             self.root_status = Some(StackStatus::new(event.status.as_str()));
         }
+        if event.is_stack() && !way.is_empty() && StackStatus::new(event.status.as_str()).is_terminal() {
+            self.at_rest.insert(event.stack_id.clone());
+        }
         let failed_hook = event.hook.as_ref().is_some_and(|hook| hook.status.ends_with("FAILED"));
         if event.status.is_failure() || failed_hook {
             self.failed.push(FailedEvent { event: event.clone(), nested: way.to_vec() });
@@ -351,8 +357,12 @@ impl<'a> Watch<'a> {
     fn nested_stack(&mut self, event: &StackEvent, way: &[String]) -> Option<(String, Vec<String>)> {
         let id = event.physical_id.as_ref()?;
         let nested = event.resource_type == "AWS::CloudFormation::Stack" && !event.is_stack() && id.starts_with("arn:");
-        if !nested || self.stacks.contains_key(id) {
+        if !nested {
             return None;
+        }
+        let woken = event.status.as_str().ends_with("_IN_PROGRESS") && self.at_rest.remove(id);
+        if self.stacks.contains_key(id) {
+            return woken.then(|| (id.clone(), self.stacks[id].clone()));
         }
         let mut nested_way = way.to_vec();
         nested_way.push(event.logical_id.clone());

@@ -232,7 +232,7 @@ impl Engine {
         let (emitter, _events) = Emitter::new(Secrets::default());
         let counts = CallCounts::default();
         let clients = self.connect(&environments, &emitter, &counts).await.map_err(RunError::Preflight)?;
-        let caller = Caller::new("desk", self.retry.clone(), emitter, counts);
+        let caller = Caller::new("desk", self.retry.brief(), emitter, counts);
         Ok(Desk { clients, caller })
     }
 }

@@ -139,7 +139,7 @@ impl Engine {
         let clients = self.connect(&environments, &emitter, &counts).await.map_err(RunError::Preflight)?;
         let looks = stacks.iter().map(|artifact| {
             let clients = &clients[&Environment::from(&artifact.environment)];
-            let caller = Caller::new(&artifact.id, self.retry.clone(), emitter.clone(), counts.clone());
+            let caller = Caller::new(&artifact.id, self.retry.brief(), emitter.clone(), counts.clone());
             async move { look(clients, &caller, artifact).await }
         });
         let found: Vec<Result<Look, ApiError>> = stream::iter(looks).buffered(LOOKS).collect().await;
@@ -222,14 +222,25 @@ fn fill(
     let values = inputs(plan, artifact, deployed, before);
     let desired = Desired::new(artifact, values, &Secrets::default());
     let old = match (&look.template, live) {
-        (Some(text), Some(_)) => deployed_template(text),
-        _ => json!({}),
+        (Some(text), Some(_)) => serde_json::from_str(text).ok(),
+        _ => Some(json!({})),
     };
     if let Some(stack) = live {
         plan.parameters = desired.parameter_diffs(stack);
         plan.tags = tag_diffs(stack, artifact);
     }
     let changed: BTreeSet<String> = plan.parameters.iter().map(|it| it.name.clone()).collect();
+    let Some(old) = old else {
+        // YAML was deployed by another tool: all that can be said is that it differs in form. A dry run tells more.
+        plan.entries.push(EntryDiff {
+            section: "Template".to_owned(),
+            name: "format".to_owned(),
+            before: Some(json!("YAML, which is not compared here: a dry run tells what would change")),
+            after: Some(json!("JSON")),
+        });
+        plan.action = action(plan, live);
+        return;
+    };
     plan.resources = resource_diffs(&old, &artifact.template, &changed);
     plan.entries = entry_diffs(&old, &artifact.template);
     plan.security = security_diff(&old, &artifact.template, &plan.environment.account);
@@ -242,11 +253,6 @@ fn fill(
     }
     plan.replaced_principals = replaced_principals(plan, artifact, assembly);
     plan.action = action(plan, live);
-}
-
-/// A template that is not JSON was deployed by another tool: all that can be said is that it differs.
-fn deployed_template(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| json!({}))
 }
 
 fn action(plan: &StackPlan, live: Option<&Stack>) -> StackAction {

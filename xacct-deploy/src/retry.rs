@@ -42,6 +42,15 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The same, for questions that somebody waits for: what does not work within half a minute is told.
+    pub(crate) fn brief(&self) -> Self {
+        Self {
+            give_up_after: self.give_up_after.min(Duration::from_secs(30)),
+            not_yet_for: self.not_yet_for.min(Duration::from_secs(20)),
+            ..self.clone()
+        }
+    }
+
     /// The pause after the given number of failures (from 1): at least a tenth of the bound, so that it is never none.
     fn pause(&self, failures: u32) -> Duration {
         let doubled = self.base.saturating_mul(1u32.checked_shl(failures - 1).unwrap_or(u32::MAX));

@@ -1,7 +1,5 @@
 //! A scripted CloudFormation: each operation has a queue of answers, the last of which is given for ever, and every call is noted.
 
-#![expect(clippy::unwrap_used, reason = "a broken test double should fail the test")]
-
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The engine against a CloudFormation that says what the test wants it to say, and against the one in memory.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
+
 mod double;
 mod flow;
 mod interruption;

@@ -170,3 +170,16 @@ async fn bootstrap_makes_the_bucket_that_assets_go_to() {
     let outcome = played.outcome_of("xacct-bootstrap-111111111111-eu-west-1");
     assert!(matches!(outcome, Outcome::Deployed { created: true, .. }), "{outcome:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deployed_yaml_template_is_not_told_as_all_new() {
+    let stage = Stage::new();
+    stage
+        .double
+        .on("DescribeStacks", [stack("UPDATE_COMPLETE").into()])
+        .on("GetTemplate", [Answer::Template("Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n".into())]);
+    let plan = stage.engine.plan(&app(), &Selection::default()).await.unwrap();
+    assert_eq!(plan.stacks[0].action, StackAction::Update);
+    assert!(plan.stacks[0].resources.is_empty(), "{:?}", plan.stacks[0].resources);
+    assert_eq!(plan.stacks[0].entries[0].section, "Template");
+}

@@ -116,3 +116,30 @@ fn asset(hash: &str) -> FileAsset {
         environment: environment(),
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn wrong_keys_are_told_within_half_a_minute() {
+    struct Unknown;
+    #[async_trait]
+    impl Identity for Unknown {
+        async fn caller(&self) -> Result<cloudformation::Caller, ApiError> {
+            Err(ApiError::service("GetCallerIdentity", "InvalidClientTokenId", "the key is not known"))
+        }
+    }
+    struct WrongKeys(Everywhere);
+    #[async_trait]
+    impl Connector for WrongKeys {
+        async fn connect(&self, environment: &Environment) -> Result<Clients, ApiError> {
+            let clients = self.0.connect(environment).await?;
+            Ok(Clients { identity: std::sync::Arc::new(Unknown), ..clients })
+        }
+    }
+    let stage = Stage::new();
+    let connector = std::sync::Arc::new(WrongKeys(Everywhere(stage.double.clone())));
+    let engine = Engine::new(connector, std::sync::Arc::new(MemoryStore::default()));
+    let start = tokio::time::Instant::now();
+    let (run, events) = engine.deploy(&app(), &Selection::default(), StackOptions::default(), RunOptions::default());
+    let played = play(run, events).await;
+    assert_eq!(problems(&played)[0].kind, ProblemKind::Credentials);
+    assert!(start.elapsed() <= std::time::Duration::from_secs(30), "{:?}", start.elapsed());
+}

@@ -362,3 +362,24 @@ async fn an_invalid_principal_is_named_with_the_stack_that_makes_it() {
     let help = played.causes()[0].help.as_deref().unwrap();
     assert!(help.contains("role/build") && help.contains("`Production`"), "{help}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_that_reads_a_changed_output_by_itself_is_updated() {
+    let stage = Stage::new();
+    stage
+        .double
+        .on("DescribeStacks", [stack("UPDATE_COMPLETE").into()])
+        .on("GetTemplate", [Answer::Template("{}".into())])
+        .goes_well("UPDATE");
+    let mut assembly = app();
+    let reader = json!({"Resources": {"T": {"Type": "AWS::SNS::Topic", "Properties": {
+        "DisplayName": {"Fn::GetStackOutput": {"StackName": "App", "OutputName": "X"}}}}}});
+    let mut artifact = StackArtifact::new("Reader", environment(), reader);
+    let reason = "it reads its output".to_owned();
+    artifact.dependencies.push(xacct_core::assembly::Dependency { stack: "App".into(), reason });
+    assembly.stacks.push(artifact);
+    let played = stage.deploy(&assembly, StackOptions::default()).await;
+    assert!(matches!(played.outcome_of("Reader"), Outcome::Deployed { .. }), "{:?}", played.outcome_of("Reader"));
+    // The reader's template was not even compared: whether it changed is not the question.
+    assert_eq!(stage.double.count("GetTemplate"), 1);
+}
