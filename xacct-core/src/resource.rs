@@ -19,6 +19,7 @@ pub(crate) struct Resource {
     pub(crate) only_with: Option<(NodeId, PolicySlot)>,
     pub(crate) physical_name: Option<PhysicalName>,
     pub(crate) completed_by: Option<NodeId>,
+    pub(crate) may_lack_properties: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -154,6 +155,7 @@ impl Node {
             only_with: None,
             physical_name: None,
             completed_by: None,
+            may_lack_properties: false,
         };
         scope.node().add(id, Kind::Resource(Box::new(resource)))
     }
@@ -187,6 +189,12 @@ impl Node {
     #[track_caller]
     pub fn override_attribute(&self, path: &str, value: impl Into<Expr>) {
         self.add_override(path.to_owned(), Some(value.into()));
+    }
+
+    /// Leaves out the object of properties, which is there even if it is empty, as long as nothing is set.
+    #[track_caller]
+    pub(crate) fn without_empty_properties(&self) {
+        self.change_resource("properties", |it| it.may_lack_properties = true);
     }
 
     #[track_caller]

@@ -281,6 +281,7 @@ pub(crate) enum Kind {
     Parameter(Parameter),
     Mapping(Mapping),
     Condition(Condition),
+    Included(Box<crate::include::Included>),
 }
 
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::assembly::{Input, Origin};
 use crate::diagnostic::Diagnostic;
 use crate::grant::{self, Policies};
+use crate::include::{Included, Section};
 use crate::name;
 use crate::policy::{PolicySlot, Statement};
 use crate::reference::ReferenceStrategy;
@@ -23,6 +24,8 @@ pub(super) struct Draft {
     parameters: BTreeMap<String, Json>,
     mappings: BTreeMap<String, Json>,
     conditions: BTreeMap<String, Json>,
+    /// Whole sections of included templates, such as `Transform`.
+    sections: BTreeMap<String, Json>,
     pub(super) inputs: BTreeSet<Input>,
     pub(super) edges: BTreeMap<NodeId, Edge>,
     pub(super) origins: BTreeMap<String, Origin>,
@@ -39,7 +42,8 @@ pub(super) struct Edge {
 
 impl Draft {
     pub(super) fn template(&self, description: Option<&str>) -> Json {
-        let mut template = Map::new();
+        let mut template: Map<String, Json> =
+            self.sections.iter().map(|(name, content)| (name.clone(), content.clone())).collect();
         if let Some(description) = description {
             template.insert("Description".to_owned(), description.into());
         }
@@ -132,11 +136,12 @@ impl<'t> Context<'t> {
     }
 
     fn give_logical_ids(&mut self) {
-        let mut taken: HashMap<(NodeId, String), NodeId> = HashMap::new();
+        let mut taken: HashMap<(NodeId, Option<Section>, String), NodeId> = HashMap::new();
         for id in self.tree.ids() {
             let entry = &self.tree[id];
             let given = match &entry.kind {
                 Kind::Resource(resource) => resource.logical_id.clone(),
+                Kind::Included(included) => Some(included.name.clone()),
                 Kind::Output(_) | Kind::Parameter(_) | Kind::Mapping(_) | Kind::Condition(_) => None,
                 Kind::Scope | Kind::Stack(_) => continue,
             };
@@ -151,7 +156,9 @@ impl<'t> Context<'t> {
                 continue;
             };
             let logical_id = given.or_else(|| name::logical_id(&self.names_below(stack, id))).unwrap_or_default();
-            if !name::is_logical_id(&logical_id) {
+            let section = self.section(id);
+            let names_itself = matches!(section, Some(Section::Template | Section::Resources));
+            if !names_itself && !name::is_logical_id(&logical_id) {
                 let path = self.tree.path(id);
                 self.diagnostics.push(
                     Diagnostic::error("logical-id", format!("`{logical_id}` cannot be the logical id of `{path}`"))
@@ -160,8 +167,8 @@ impl<'t> Context<'t> {
                         .help("a logical id is made of 1 to 255 letters and digits: give the construct an id that has some"),
                 );
             }
-            let first = taken.entry((stack, logical_id.clone())).or_insert(id);
-            if *first != id && self.tree.path(*first) != self.tree.path(id) {
+            let first = taken.entry((stack, section, logical_id.clone())).or_insert(id);
+            if section != Some(Section::Template) && *first != id && self.tree.path(*first) != self.tree.path(id) {
                 let (path, other) = (self.tree.path(id), self.tree.path(*first));
                 self.diagnostics.push(
                     Diagnostic::error(
@@ -175,6 +182,17 @@ impl<'t> Context<'t> {
                 );
             }
             self.logical_ids.insert(id, logical_id);
+        }
+    }
+
+    /// Where an element's name must be its own; none for resources and parameters, which share their names.
+    fn section(&self, id: NodeId) -> Option<Section> {
+        match &self.tree[id].kind {
+            Kind::Output(_) => Some(Section::Outputs),
+            Kind::Mapping(_) => Some(Section::Mappings),
+            Kind::Condition(_) => Some(Section::Conditions),
+            Kind::Included(included) => Some(included.section).filter(|it| *it != Section::Parameters),
+            Kind::Resource(_) | Kind::Parameter(_) | Kind::Scope | Kind::Stack(_) => None,
         }
     }
 
@@ -284,6 +302,25 @@ impl<'t> Context<'t> {
                 let json = self.expr(place, &condition.expression).unwrap_or(Json::Null);
                 self.draft(stack).conditions.insert(logical_id, json);
             }
+            Kind::Included(included) => self.render_included(place, included),
+        }
+    }
+
+    fn render_included(&mut self, place: Place, included: &Included) {
+        let body = self.expr(place, &included.body).unwrap_or(Json::Null);
+        let draft = self.draft(place.stack);
+        let section = match included.section {
+            Section::Parameters => &mut draft.parameters,
+            Section::Mappings => &mut draft.mappings,
+            Section::Conditions => &mut draft.conditions,
+            Section::Resources => &mut draft.resources,
+            Section::Outputs => &mut draft.outputs,
+            Section::Template => &mut draft.sections,
+        };
+        let before = section.insert(included.name.clone(), body.clone());
+        if included.section == Section::Template && before.is_some_and(|it| it != body) {
+            let (path, at) = (self.tree.path(place.node), self.tree[place.node].at);
+            self.diagnostics.push(crate::include::conflict(&included.name, path, at));
         }
     }
 
@@ -320,7 +357,9 @@ impl<'t> Context<'t> {
         if let Some(condition) = resource.condition.and_then(|it| self.logical_ids.get(&it)) {
             json.insert("Condition".into(), condition.clone().into());
         }
-        json.insert("Properties".into(), Json::Object(properties.into_iter().collect()));
+        if !(resource.may_lack_properties && properties.is_empty()) {
+            json.insert("Properties".into(), Json::Object(properties.into_iter().collect()));
+        }
         if let Some(removal) = resource.removal {
             let (deletion, replacement) = match removal {
                 RemovalPolicy::Destroy => ("Delete", "Delete"),
@@ -699,6 +738,12 @@ impl<'t> Context<'t> {
         for (id, mut targets) in wanted {
             targets.retain(|it| !direct.get(&id).is_some_and(|used| used.contains(it)));
             if let (Some(Json::Object(resource)), false) = (draft.resources.get_mut(&id), targets.is_empty()) {
+                // An included resource has some of its own.
+                match resource.get("DependsOn") {
+                    Some(Json::String(one)) => targets.extend([one.clone()]),
+                    Some(Json::Array(many)) => targets.extend(many.iter().filter_map(Json::as_str).map(str::to_owned)),
+                    _ => {}
+                }
                 resource.insert("DependsOn".into(), targets.into_iter().collect());
             }
         }

@@ -4,6 +4,7 @@
 mod assembly;
 mod elements;
 mod grants;
+mod include;
 mod laws;
 mod mistakes;
 mod references;
