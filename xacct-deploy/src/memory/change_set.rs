@@ -37,15 +37,7 @@ impl Service {
         let existing = existing.map(|stack| stack.id.clone());
         let fresh = self.check_stack(existing.as_deref(), request)?;
         let (text, template) = self.fetch_template(existing.as_deref(), &request.template)?;
-        if let Some(needed) = template.capability() {
-            let given = |name: &str| request.capabilities.iter().any(|it| it == name);
-            if !given(needed) && !(needed == "CAPABILITY_IAM" && given("CAPABILITY_NAMED_IAM")) {
-                let message = format!("Requires capabilities : [{needed}]");
-                return Err(
-                    ApiError::service(CREATE, "InsufficientCapabilitiesException", message).with_http(Some(400), None)
-                );
-            }
-        }
+        check_capabilities(&template, &request.capabilities)?;
         let unknown: BTreeSet<&str> =
             template.resources.values().map(|it| it.resource_type.as_str()).filter(|it| !is_known_type(it)).collect();
         if !unknown.is_empty() {
@@ -646,6 +638,19 @@ fn check_request(request: &CreateChangeSet) -> Result<(), ApiError> {
         return Err(validation(CREATE, "DeploymentMode REVERT_DRIFT is not supported with IncludeNestedStacks."));
     }
     Ok(())
+}
+
+fn check_capabilities(template: &Template, given: &[String]) -> Result<(), ApiError> {
+    let Some(needed) = template.capability() else { return Ok(()) };
+    let enough: &[&str] = match needed {
+        "CAPABILITY_IAM" => &["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+        _ => &[needed],
+    };
+    if given.iter().any(|it| enough.contains(&it.as_str())) {
+        return Ok(());
+    }
+    let message = format!("Requires capabilities : [{needed}]");
+    Err(ApiError::service(CREATE, "InsufficientCapabilitiesException", message).with_http(Some(400), None))
 }
 
 fn is_known_type(name: &str) -> bool {

@@ -22,7 +22,11 @@ pub(super) fn acceptable(
 ) -> Result<(), String> {
     let properties = &resource.properties;
     let check = Check { state, stack, logical_id, resource };
-    if is_new {
+    // Generated names are unique.
+    let is_named = xacct_schema::resource_type(&resource.resource_type)
+        .and_then(ResourceType::name_property)
+        .is_some_and(|property| properties.get(property).is_some());
+    if is_new && is_named {
         check.name_is_free(physical_id)?;
     }
     match resource.resource_type.as_str() {

@@ -9,6 +9,9 @@ use super::secret::Secrets;
 use super::template::{Template, call, scalar_text};
 use crate::cloudformation::Environment;
 
+/// Finds what `Ref` (without an attribute) and `Fn::GetAtt` of a resource are.
+pub(super) type Look<'a> = dyn Fn(&str, Option<&str>) -> Result<Value, String> + 'a;
+
 /// Everything that a template's functions look at.
 pub(super) struct Scope<'a> {
     pub(super) template: &'a Template,
@@ -20,7 +23,7 @@ pub(super) struct Scope<'a> {
     pub(super) parameters: BTreeMap<String, Value>,
     pub(super) conditions: BTreeMap<String, bool>,
     /// `Ref` (without an attribute) and `Fn::GetAtt` of a resource.
-    pub(super) resource: &'a dyn Fn(&str, Option<&str>) -> Result<Value, String>,
+    pub(super) resource: &'a Look<'a>,
     pub(super) elsewhere: &'a dyn Elsewhere,
     pub(super) secrets: &'a Secrets,
     /// The exports that were used.

@@ -7,18 +7,12 @@ use serde_json::{Map, Value};
 use xacct_schema::Replacement;
 
 use super::elsewhere::Others;
-use super::evaluate::{Scope, equal, unknown};
+use super::evaluate::{Look, Scope, equal, unknown};
 use super::physical::{self, Owner};
 use super::secret::Secrets;
 use super::state::{Desired, ParameterSetting, Resource, Stack, State};
 use super::template::{Definition, Template, scalar_text, visit_references};
 use crate::cloudformation::{ChangeDetail, Environment, Output, ParameterValue, ResourceChange, StatusText};
-
-/// A resource with its values resolved.
-pub(super) struct Resolved {
-    pub(super) properties: Value,
-    pub(super) metadata: Value,
-}
 
 /// Settles the parameters of a stack: given, previous or default, each checked.
 pub(super) fn settle_parameters(
@@ -81,7 +75,7 @@ pub(super) fn with_scope<T>(
     state: &State,
     stack: &Stack,
     desired: &Desired,
-    resource: &dyn Fn(&str, Option<&str>) -> Result<Value, String>,
+    resource: &Look<'_>,
     f: impl FnOnce(&Scope<'_>) -> Result<T, String>,
 ) -> Result<(T, BTreeSet<String>), String> {
     let template = state.template(desired.template);
@@ -151,11 +145,6 @@ pub(super) fn wanted(state: &State, stack: &Stack, desired: &Desired) -> Result<
     Ok(names)
 }
 
-/// Resolves the values of a resource.
-pub(super) fn resolve(scope: &Scope<'_>, definition: &Definition) -> Result<Resolved, String> {
-    Ok(Resolved { properties: scope.value(&definition.properties)?, metadata: definition.metadata.clone() })
-}
-
 /// Resolves the outputs.
 pub(super) fn outputs(scope: &Scope<'_>) -> Result<Vec<Output>, String> {
     let mut outputs = Vec::new();
@@ -183,11 +172,15 @@ pub(super) struct Difference {
 }
 
 impl Difference {
-    pub(super) fn between(current: &Resource, wanted: &Resolved, tags: &BTreeMap<String, String>) -> Option<Self> {
+    pub(super) fn between(
+        current: &Resource,
+        wanted: &Value,
+        metadata: &Value,
+        tags: &BTreeMap<String, String>,
+    ) -> Option<Self> {
         let schema = xacct_schema::resource_type(&current.resource_type);
         let empty = Map::new();
-        let (old, new) =
-            (current.properties.as_object().unwrap_or(&empty), wanted.properties.as_object().unwrap_or(&empty));
+        let (old, new) = (current.properties.as_object().unwrap_or(&empty), wanted.as_object().unwrap_or(&empty));
         let mut properties: Vec<String> = Vec::new();
         let mut replacement = Replacement::Never;
         for name in new.keys().chain(old.keys().filter(|name| !new.contains_key(*name))) {
@@ -203,7 +196,7 @@ impl Difference {
         }
         let takes_tags = schema.is_none_or(|schema| schema.is_taggable());
         let tags = takes_tags && current.stack_tags != *tags;
-        let metadata = current.metadata != wanted.metadata;
+        let metadata = current.metadata != *metadata;
         (!properties.is_empty() || tags || metadata).then_some(Self { properties, tags, metadata, replacement })
     }
 }
@@ -281,7 +274,7 @@ pub(super) fn changes(
                 continue;
             };
             let drifted = revert_drift && resource.drift.is_some();
-            let difference = Difference::between(resource, &resolved, &desired.tags);
+            let difference = Difference::between(resource, &resolved, &definition.metadata, &desired.tags);
             if difference.is_none() && !drifted {
                 continue;
             }
@@ -321,7 +314,7 @@ fn resolve_leniently(
     scope: &Scope<'_>,
     definition: &Definition,
     fresh: &RefCell<BTreeSet<String>>,
-) -> Result<Resolved, String> {
+) -> Result<Value, String> {
     let mut properties = Map::new();
     for (name, value) in definition.properties.as_object().into_iter().flatten() {
         match scope.value(value) {
@@ -341,7 +334,7 @@ fn resolve_leniently(
             }
         }
     }
-    Ok(Resolved { properties: Value::Object(properties), metadata: definition.metadata.clone() })
+    Ok(Value::Object(properties))
 }
 
 #[allow(clippy::too_many_arguments, reason = "all of them are needed once, to describe one change")]

@@ -43,8 +43,19 @@ impl Secrets {
 
     /// The text with every secret in clear, or as `****` where only its hash is known.
     pub(super) fn reveal(&self, text: &str) -> String {
+        self.clear_text(text).unwrap_or_else(|masked| masked)
+    }
+
+    /// The text with every secret in clear; an error if one is not known, with it as `****`.
+    fn clear_text(&self, text: &str) -> Result<String, String> {
         let clear = self.clear.borrow();
-        replace(text, |token| clear.get(token).map_or("****", String::as_str))
+        let mut all_known = true;
+        let text = replace(text, |token| {
+            let known = clear.get(token);
+            all_known &= known.is_some();
+            known.map_or("****", String::as_str)
+        });
+        if all_known { Ok(text) } else { Err(text) }
     }
 
     /// The text with every secret as `****`.
@@ -63,10 +74,7 @@ impl Secrets {
         if !Self::is_in(text) {
             return f(text);
         }
-        let clear = self.reveal(text);
-        if clear.contains("****") && !text.contains("****") {
-            return Value::String(text.to_owned());
-        }
+        let Ok(clear) = self.clear_text(text) else { return Value::String(text.to_owned()) };
         let mut result = f(&clear);
         self.seal_all(&mut result);
         result
@@ -81,7 +89,7 @@ impl Secrets {
     }
 }
 
-fn replace<'a>(text: &'a str, mut by: impl FnMut(&'a str) -> &'a str) -> String {
+fn replace<'a, 'b>(text: &'a str, mut by: impl FnMut(&'a str) -> &'b str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(OPEN) {

@@ -1,4 +1,5 @@
 //! The in-memory CloudFormation, at the border of the traits: calls in, answers and events out.
+#![allow(clippy::unwrap_used, reason = "a test that fails should stop there")]
 
 mod support;
 

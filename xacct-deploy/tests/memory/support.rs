@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use xacct_deploy::cloudformation::{
-    ChangeSet, ChangeSetRef, ChangeSetType, CreateChangeSet, DeleteStack, ExecuteChangeSet, Output, ParameterValue,
-    Stack, StackEvent, TemplateSource,
+    ChangeSet, ChangeSetRef, ChangeSetType, CreateChangeSet, DeleteStack, DescribeEvents, ExecuteChangeSet, Output,
+    ParameterValue, Stack, StackEvent, TemplateSource,
 };
 use xacct_deploy::memory::{World, WorldBuilder};
 use xacct_deploy::{ApiError, Clients, Environment};
@@ -138,7 +138,10 @@ impl Place {
 
     pub(crate) async fn deploy_with(&self, request: Request, change: impl FnOnce(&mut ExecuteChangeSet)) -> Stack {
         let change_set = self.change_set(request).await.unwrap();
-        assert_eq!(change_set.status, "CREATE_COMPLETE", "{:?}", change_set.status_reason);
+        let wanted = DescribeEvents { change_set: Some(change_set.id.clone()), ..DescribeEvents::default() };
+        let found = self.clients.cloudformation.describe_events(&wanted, None).await.unwrap().items;
+        let found: Vec<_> = found.into_iter().map(|it| (it.validation_path, it.validation_reason)).collect();
+        assert_eq!(change_set.status, "CREATE_COMPLETE", "{:?} {found:#?}", change_set.status_reason);
         self.execute_with(&change_set, change).await.unwrap();
         self.settle().await;
         let stack = self.clients.cloudformation.describe_stack(&change_set.stack_id).await.unwrap();
