@@ -228,6 +228,8 @@ pub enum Missing {
     Signature,
     /// STS lets users and sessions assume roles, but not the root user.
     RootAssumesNoRole,
+    /// The credentials of a federated user (`sts:GetFederationToken`) are good for no call to STS.
+    FederatedUserCallsNoSts,
     /// Somebody from an identity provider can only assume a role.
     RoleFirst,
 }
@@ -244,6 +246,9 @@ impl fmt::Display for Missing {
             Missing::KmsActionAcrossAccounts => f.write_str("KMS does not take this action from another account"),
             Missing::Signature => f.write_str("the service takes only signed requests"),
             Missing::RootAssumesNoRole => f.write_str("the root user cannot assume roles"),
+            Missing::FederatedUserCallsNoSts => {
+                f.write_str("a federated user's credentials are good for no call to STS")
+            }
             Missing::RoleFirst => f.write_str("a federated principal must assume a role first"),
         }
     }

@@ -172,9 +172,6 @@ struct Sides {
 
 impl Sides {
     fn allow<O: Observe>(&self, policies: &Policies<'_>, request: &Request, observe: &mut O) -> Tri {
-        let caller = &request.principal;
-        let resource = self.resource;
-        let named = resource.itself.or(resource.parent);
         let service = request.action.service();
         let needed = |allow: Tri, missing: Missing, observe: &mut O| {
             if allow != Tri::Yes {
@@ -182,16 +179,20 @@ impl Sides {
             }
             allow
         };
-        match caller.kind() {
+        match request.principal.kind() {
             PrincipalKind::Anonymous if matches!(service, "kms" | "sts" | "iam") => {
                 needed(Tri::No, Missing::Signature, observe)
             }
             PrincipalKind::Root if request.action.lowercase() == "sts:assumerole" => {
                 needed(Tri::No, Missing::RootAssumesNoRole, observe)
             }
+            PrincipalKind::FederatedUser if service == "sts" => {
+                needed(Tri::No, Missing::FederatedUserCallsNoSts, observe)
+            }
             PrincipalKind::Federated if !is_role_action(request) => needed(Tri::No, Missing::RoleFirst, observe),
             PrincipalKind::Anonymous | PrincipalKind::Service | PrincipalKind::Federated => {
-                needed(named, Missing::Allow(Layer::Resource), observe)
+                let allow = self.unless_not_given(policies, request, observe).itself;
+                needed(allow, Missing::Allow(Layer::Resource), observe)
             }
             _ => self.allow_iam(policies, request, observe),
         }
@@ -301,7 +302,7 @@ impl Sides {
 }
 
 /// What KMS takes from other accounts: cryptographic operations, grants, and three that read.
-const KMS_ACROSS_ACCOUNTS: [&str; 21] = [
+const KMS_ACROSS_ACCOUNTS: [&str; 20] = [
     "kms:creategrant",
     "kms:decrypt",
     "kms:derivesharedsecret",
@@ -322,7 +323,6 @@ const KMS_ACROSS_ACCOUNTS: [&str; 21] = [
     "kms:sign",
     "kms:verify",
     "kms:verifymac",
-    "kms:listretirablegrants",
 ];
 
 fn is_role_action(request: &Request) -> bool {

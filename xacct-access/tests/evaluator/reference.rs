@@ -103,12 +103,20 @@ fn allowed(documents: &Documents, call: &Call, scps: &[Vec<Value>], iam: bool) -
     ]
     .contains(&action.as_str());
     let resource = ResourceAllows::ask(documents.resource.as_ref(), call);
+    let parts: Vec<&str> = call.resource.splitn(6, ':').collect();
+    let is_key = service == "kms" && parts.len() == 6 && parts[2] == "kms" && parts[5].starts_with("key/");
+    let is_role = role_action && parts.len() == 6 && parts[2] == "iam" && parts[5].starts_with("role/");
+    let decisive = is_key || is_role;
     if !iam {
         return match call.who {
             Who::Anonymous if ["kms", "sts", "iam"].contains(&service) => Ok(false),
             Who::Federated { .. } if !role_action => Ok(false),
+            _ if decisive && documents.resource.is_none() => Err(Undocumented),
             _ => resource.as_itself,
         };
+    }
+    if matches!(call.who, Who::FederatedUser { .. }) && service == "sts" {
+        return Ok(false);
     }
     if matches!(call.who, Who::Root { .. }) && action == "sts:assumerole" {
         return Ok(false);
@@ -127,10 +135,6 @@ fn allowed(documents: &Documents, call: &Call, scps: &[Vec<Value>], iam: bool) -
         _ => any_allows(&documents.session, call),
     };
     let limits = and(boundary, || session);
-    let parts: Vec<&str> = call.resource.splitn(6, ':').collect();
-    let is_key = service == "kms" && parts.len() == 6 && parts[2] == "kms" && parts[5].starts_with("key/");
-    let is_role = role_action && parts.len() == 6 && parts[2] == "iam" && parts[5].starts_with("role/");
-    let decisive = is_key || is_role;
     let both_sides = if account_of(&call.who) == call.owner {
         let by_identity = and(identity, || limits);
         let by_parent = and(resource.as_parent, || limits);
@@ -160,7 +164,6 @@ fn allowed(documents: &Documents, call: &Call, scps: &[Vec<Value>], iam: bool) -
                 "listgrants",
                 "revokegrant",
                 "retiregrant",
-                "listretirablegrants",
             ]
             .contains(&&action[4..]),
             _ => true,
