@@ -1,6 +1,29 @@
 //! The deploy engine: takes a cloud assembly, deploys its stacks to their accounts, and tells what happens as a stream of events.
 //!
 //! It never prints, and reads neither terminal nor environment; only [`mod@aws`] names the AWS SDK.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use serde_json::json;
+//! # use xacct_core::assembly::{Assembly, StackArtifact};
+//! # use xacct_core::{AccountId, Environment, Region};
+//! # use xacct_deploy::{Engine, MemoryStore, RunOptions, Selection, StackOptions, memory::World};
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! let tools = Environment::new(AccountId::literal("111111111111"), Region::literal("eu-west-1"));
+//! let template = json!({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}});
+//! let mut assembly = Assembly::default();
+//! assembly.stacks.push(StackArtifact::new("Tools", tools, template));
+//!
+//! // `World` is CloudFormation in memory; `aws::AwsConnector` is the real one, and `FileStore` outlives the process.
+//! let engine = Engine::new(Arc::new(World::new()), Arc::new(MemoryStore::default()));
+//! let (run, mut events) = engine.deploy(&assembly, &Selection::default(), StackOptions::default(), RunOptions::default());
+//! let summary = run.await.unwrap();
+//! assert!(summary.is_success());
+//! while let Some(event) = events.next().await {
+//!     println!("{}", serde_json::to_string(&event).unwrap());
+//! }
+//! # });
+//! ```
 
 pub mod asset;
 pub mod aws;
