@@ -6,7 +6,7 @@ use serde_json::json;
 use xacct_deploy::cloudformation::{ContinueUpdateRollback, OnStackFailure, RollbackStack};
 use xacct_deploy::memory::{Action, ResourceFault};
 
-use crate::support::{A, place, request, resources, topic};
+use crate::support::{A, place, request, resources, topic, topic_policy};
 
 fn chain() -> serde_json::Value {
     json!({
@@ -97,7 +97,7 @@ async fn a_create_only_property_replaces_the_resource_and_its_dependents_see_it(
         json!({
             "Resources": {
                 "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": name}},
-                "Policy": {"Type": "AWS::SNS::TopicPolicy", "Properties": {"Topics": [{"Ref": "Topic"}], "PolicyDocument": {}}},
+                "Policy": {"Type": "AWS::SNS::TopicPolicy", "Properties": {"Topics": [{"Ref": "Topic"}], "PolicyDocument": topic_policy()}},
             },
             "Outputs": {"Topic": {"Value": {"Ref": "Topic"}}},
         })

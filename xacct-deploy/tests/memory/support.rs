@@ -249,3 +249,9 @@ pub(crate) fn role(name: &str, principal: Value) -> Value {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}]}}})
 }
+
+/// The policy of a topic.
+pub(crate) fn topic_policy() -> Value {
+    json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "sns:Publish", "Resource": "*", "Principal": {"Service": "events.amazonaws.com"}}]})
+}

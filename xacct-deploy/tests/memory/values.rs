@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use xacct_deploy::cloudformation::CreateChangeSet;
 
-use crate::support::{A, B, place, request, resources, role, topic};
+use crate::support::{A, B, place, request, resources, role, topic, topic_policy};
 
 /// A template whose outputs are to be looked at.
 fn template(outputs: Value) -> Value {
@@ -341,7 +341,7 @@ async fn an_access_key_is_readable_once_it_is_an_output() {
 async fn stack_tags_reach_the_resources() {
     let place = place();
     let template = resources(json!({"A": topic("a"), "P": {"Type": "AWS::SNS::TopicPolicy", "Properties": {
-        "Topics": [{"Ref": "A"}], "PolicyDocument": {}}}}));
+        "Topics": [{"Ref": "A"}], "PolicyDocument": topic_policy()}}}));
     place.deploy(request("Prod", &template)).await;
     let change_set = place.change_set(request("Prod", &template).tag("team", "x")).await.unwrap();
     let changes: Vec<_> = change_set.changes.iter().map(|it| (it.logical_id.as_str(), it.scope.join(","))).collect();
