@@ -1,5 +1,7 @@
 //! The two templates of the app, to be read as what would be deployed.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics says where")]
+
 use xacct_cli::Config;
 use xacct_core::{App, Assembly, SynthError};
 

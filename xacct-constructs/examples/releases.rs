@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The three stacks.
+#[allow(unreachable_pub, reason = "the tests define the same app")]
 pub fn define(app: &App) {
     let build = Stack::new(app, "Build", BUILD, StackProps::new());
     let staging = Stack::new(app, "Staging", STAGING, StackProps::new());

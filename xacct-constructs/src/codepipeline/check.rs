@@ -237,7 +237,7 @@ impl Checked<'_> {
                 .conditions()
                 .flat_map(|it| it.rules.iter().flat_map(|rule| rule.inputs()).map(|input| (input, it.at)));
             for (input, at) in of_rules {
-                if !producers.get(input).is_some_and(|(produced, ..)| *produced < index) {
+                if producers.get(input).is_none_or(|(produced, ..)| *produced >= index) {
                     let what = format!("a condition of stage `{}`", stage.name);
                     self.report(
                         missing_artifact(&what, input, producers.get(input).map(|(_, stage, _)| *stage)).at(at),

@@ -4,7 +4,7 @@ use xacct_core::App;
 
 use crate::support::{Synthesized, statements};
 
-#[allow(dead_code, reason = "its `main` is for `cargo run --example`")]
+#[allow(dead_code, unreachable_pub, reason = "its `main` is for `cargo run --example`")]
 #[path = "../../examples/releases.rs"]
 mod releases;
 

@@ -1,5 +1,7 @@
 //! Constructs in, templates out.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics says where")]
+
 mod constructs;
 mod cross_account_pipeline;
 mod example;
