@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 
@@ -110,18 +111,37 @@ fn is_setting(name: &str) -> bool {
     name.starts_with("AWS_") || name.starts_with("XACCT_") || name.starts_with("CDK_")
 }
 
-/// The main app's binary. Cargo hands a test the binaries of its own package only, so this asks for it, which is quick when it is
-/// fresh.
+/// The main app's binary. Cargo hands a test the binaries of its own package only. A test of the whole workspace has built it before; otherwise it is
+/// asked for here, which is not done needlessly because building it alone would build what it needs in another way.
 fn app() -> &'static Path {
     static APP: OnceLock<PathBuf> = OnceLock::new();
     APP.get_or_init(|| {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+        let binary = target_directory().join("debug/app");
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        if is_newer_than_sources(&binary, &workspace) {
+            return binary;
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "--package", "app", "--manifest-path"]).arg(manifest);
+        command.args(["build", "--quiet", "--package", "app", "--manifest-path"]).arg(workspace.join("Cargo.toml"));
         command.arg("--target-dir").arg(target_directory());
         let output = command.output().expect("cargo can be started");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        target_directory().join("debug/app")
+        binary
+    })
+}
+
+/// Whether the binary is from after the last change of what it is made of.
+fn is_newer_than_sources(binary: &Path, workspace: &Path) -> bool {
+    let Ok(built) = fs::metadata(binary).and_then(|metadata| metadata.modified()) else { return false };
+    let crates = fs::read_dir(workspace).into_iter().flatten().flatten().map(|entry| entry.path().join("src"));
+    crates.filter(|folder| !folder.starts_with(workspace.join("tests"))).all(|folder| is_older(&folder, built))
+}
+
+fn is_older(folder: &Path, than: SystemTime) -> bool {
+    fs::read_dir(folder).into_iter().flatten().flatten().all(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => is_older(&entry.path(), than),
+        Ok(metadata) => metadata.modified().is_ok_and(|modified| modified <= than),
+        Err(_) => false,
     })
 }
