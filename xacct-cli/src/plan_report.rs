@@ -233,8 +233,7 @@ fn resource(stack: &StackPlan, resource: &ResourceDiff, style: &Style) -> Vec<St
     let full = path(stack, resource);
     let path = full.strip_prefix(stack.display_name.as_str()).and_then(|it| it.strip_prefix('/')).unwrap_or(&full);
     let causes = |effect: Effect| {
-        let names: Vec<&str> =
-            resource.properties.iter().filter(|it| it.effect == effect).map(|it| property_name(it)).collect();
+        let names: Vec<&str> = resource.properties.iter().filter(|it| it.effect == effect).map(property_name).collect();
         if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
     };
     let loses = WITH_DATA.contains(&resource.resource_type.as_str());
