@@ -67,7 +67,7 @@ impl World {
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
         let text = self.with(|service| {
             service.state.drop_unused_templates();
-            serde_json::to_vec_pretty(&Out { version: VERSION, state: &service.state })
+            serde_json::to_vec(&Out { version: VERSION, state: &service.state })
         });
         let io = |source| FileError::Io { path: path.to_owned(), source };
         let text = text.map_err(|error| io(error.into()))?;
