@@ -391,9 +391,7 @@ fn number_range(map: &Map<String, Value>) -> Option<Vec<u8>> {
     let number = |key: &str| map.get(key).and_then(Value::as_f64);
     let (least, above) = (number("minimum"), number("exclusiveMinimum"));
     let (most, below) = (number("maximum"), number("exclusiveMaximum"));
-    if least.or(above).or(most).or(below).is_none() {
-        return None;
-    }
+    least.or(above).or(most).or(below)?;
     let mut bytes = Vec::new();
     bytes.extend(above.or(least).unwrap_or(f64::NEG_INFINITY).to_le_bytes());
     bytes.extend(below.or(most).unwrap_or(f64::INFINITY).to_le_bytes());

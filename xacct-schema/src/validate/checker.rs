@@ -484,16 +484,15 @@ impl<'t, 'f> Checker<'t, 'f> {
             match keyword {
                 Keyword::Pattern(index) => self.check_pattern(index, name),
                 Keyword::Length(least, most) => self.check_length(least, most, name),
-                Keyword::Enum { values, ignoring_case } => {
+                Keyword::Enum { values, ignoring_case }
                     if !(values.contains_sorted(name)
-                        || ignoring_case && values.iter().any(|value| value.eq_ignore_ascii_case(name)))
-                    {
-                        self.report(|| {
-                            Finding::new(Rule::UnknownProperty, "", "", format!("`{name}` is not allowed"))
-                                .expected(one_of(values))
-                                .nearest(nearest(name, values.iter()))
-                        });
-                    }
+                        || ignoring_case && values.iter().any(|value| value.eq_ignore_ascii_case(name))) =>
+                {
+                    self.report(|| {
+                        Finding::new(Rule::UnknownProperty, "", "", format!("`{name}` is not allowed"))
+                            .expected(one_of(values))
+                            .nearest(nearest(name, values.iter()))
+                    });
                 }
                 Keyword::Not(inner) => {
                     let before = self.failures;

@@ -89,9 +89,12 @@ fn check_fifo(
     }
 }
 
+/// A type, and the values that tell one resource of it from another.
+type Identity<'t> = (ResourceType, Vec<&'t str>);
+
 /// Names that two resources of a type share.
 pub(super) fn check_across(names: &Names<'_>, conditions: &Conditions<'_>, findings: &mut Vec<Finding>) {
-    let mut seen: HashMap<(ResourceType, Vec<&str>), Vec<(&str, Option<&str>)>> = HashMap::new();
+    let mut seen: HashMap<Identity<'_>, Vec<(&str, Option<&str>)>> = HashMap::new();
     for (logical_id, declaration) in names.resources() {
         let Some(properties) = declaration.get("Properties").and_then(Value::as_object) else { continue };
         let kind = declaration.get("Type").and_then(Value::as_str).and_then(resource_type);
@@ -129,7 +132,7 @@ fn identifying(kind: ResourceType) -> Vec<&'static str> {
     kind.name_property().filter(|_| is_in_arn).into_iter().collect()
 }
 
-fn identity<'t>(kind: ResourceType, properties: &'t Map<String, Value>) -> Option<Vec<&'t str>> {
+fn identity(kind: ResourceType, properties: &Map<String, Value>) -> Option<Vec<&str>> {
     let names = identifying(kind);
     let values: Option<Vec<&str>> = names.iter().map(|name| identifier(properties.get(*name)?)).collect();
     values.filter(|values| !values.is_empty())
