@@ -244,6 +244,17 @@ impl Goals<'_, '_> {
         self.add(on, actions, key, None, context);
     }
 
+    /// Publishing to a topic, and the actions that SNS then asks of its key, in the caller's name.
+    fn on_topic(&mut self, on: &For<'_>, topic: &Text) {
+        self.add(on, &["sns:Publish"], topic, None, over_tls());
+        let Some(site) = self.estate.resource(topic).map(|it| it.site.clone()) else { return };
+        let Some(key) = self.text(&site, &self.estate.properties(&site)["KmsMasterKeyId"]) else { return };
+        let Some(region) = self.estate.stack(&site).map(|it| it.environment.region.to_string()) else { return };
+        let key = self.key_arn(&key);
+        let via = format!("sns.{region}.amazonaws.com");
+        self.on_key(on, &["kms:GenerateDataKey", "kms:Decrypt"], &key, Some(&via), None);
+    }
+
     /// That a role can be assumed by a service on behalf of a resource.
     fn trusts_service(
         &mut self,

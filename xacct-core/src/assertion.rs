@@ -36,17 +36,25 @@ impl Node {
         resource: impl IntoValue<str>,
         context: impl IntoIterator<Item = (&'k str, &'k str)>,
     ) {
-        let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (key, value) in context {
-            keys.entry(key.to_owned()).or_default().push(value.to_owned());
-        }
-        self.assert_access(principal, action.into(), resource.into_expr(), true, keys);
+        self.assert_access(principal, action.into(), resource.into_expr(), true, keys(context));
     }
 
     /// Asserts that `principal` may not do `action` on `resource`, whatever the values that are not known yet.
     #[track_caller]
     pub fn assert_denied(&self, principal: &dyn Grantable, action: impl Into<Action>, resource: impl IntoValue<str>) {
         self.assert_access(principal, action.into(), resource.into_expr(), false, BTreeMap::new());
+    }
+
+    /// As [`assert_denied`](Self::assert_denied), for requests with these context keys.
+    #[track_caller]
+    pub fn assert_denied_when<'k>(
+        &self,
+        principal: &dyn Grantable,
+        action: impl Into<Action>,
+        resource: impl IntoValue<str>,
+        context: impl IntoIterator<Item = (&'k str, &'k str)>,
+    ) {
+        self.assert_access(principal, action.into(), resource.into_expr(), false, keys(context));
     }
 
     #[track_caller]
@@ -63,4 +71,12 @@ impl Node {
         let node = self.node().id();
         self.with(|tree| tree.assertions.push(Assertion { node, principal, action, resource, allowed, context, at }));
     }
+}
+
+fn keys<'k>(context: impl IntoIterator<Item = (&'k str, &'k str)>) -> BTreeMap<String, Vec<String>> {
+    let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (key, value) in context {
+        keys.entry(key.to_owned()).or_default().push(value.to_owned());
+    }
+    keys
 }

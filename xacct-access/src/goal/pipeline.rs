@@ -118,13 +118,7 @@ impl Action<'_> {
             }
             (Some("Approval"), _) => {
                 if let Some(topic) = goals.text(self.site, &configuration["NotificationArn"]) {
-                    goals.add(
-                        &self.on(&role, "to ask for the approval"),
-                        &["sns:Publish"],
-                        &topic,
-                        None,
-                        Context::open(),
-                    );
+                    goals.on_topic(&self.on(&role, "to ask for the approval"), &topic);
                 }
             }
             (_, Some("CloudFormation")) => self.cloud_formation(goals, &role, configuration),
