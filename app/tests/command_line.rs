@@ -1,4 +1,5 @@
 //! The main job, as the README gives it: synthesize, prove, and rehearse the whole deployment in memory.
+#![allow(clippy::unwrap_used, reason = "a test that fails should stop there")]
 
 use std::path::Path;
 use std::process::Command;

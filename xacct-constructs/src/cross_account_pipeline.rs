@@ -6,6 +6,7 @@
 //! environment variables and buildspecs: the README of the repository that the app ships is that contract.
 
 mod network;
+mod network_assertions;
 mod stage;
 mod stage_account;
 mod users;

@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use xacct_core::{Construct, Diagnostic, Environment, Node, Stack, Statement};
 
+use super::network_assertions::assert_network;
 use super::{CrossAccountPipelineProps, StageAccount, network_read, network_write};
 use crate::codebuild::{BuildSpec, Project, ProjectProps, Source};
 use crate::codepipeline::{Artifact, CodeBuildAction, Condition, EntryResult, ManualApprovalAction, OnFailure, Stage};
@@ -164,6 +165,9 @@ impl DeployedStage {
         if let (Some(plan), Some(apply)) = (&plan.role, &apply.role) {
             grant_state(&account.state, &stage.name, plan, apply);
             grant_permissions(stage, plan, apply);
+            if matches!(stage.permissions, Permissions::Network) {
+                assert_network(&node, stage.stack.environment(), &stage.name, plan, apply);
+            }
         }
         let is_home = home.is_some_and(|it| it.account == stage.stack.environment().account);
         let otherwise = if is_home { Approval::None } else { Approval::Within(7 * 24 * 60) };

@@ -1,6 +1,6 @@
 //! The people's side: a user in each account, with an access key in a secret.
 
-use xacct_core::{Construct, Environment, Node, Statement, action};
+use xacct_core::{Construct, Node, Statement, action};
 
 use super::{CrossAccountPipeline, StageAccount, network_read};
 use crate::iam::{AccessKey, AccessKeyProps, AttachedPolicy, Group, GroupProps, User, UserProps};
@@ -103,10 +103,12 @@ fn grant(node: &Node, group: &Group, pipeline: &CrossAccountPipeline) {
             pipeline.pipeline.grant_approve(group, &name, action);
         }
     }
-    let Environment { account, region } = environment;
-    // To find the pipeline in the console's list.
-    add(Statement::allow([action!("codepipeline:ListPipelines")])
-        .on([format!("arn:{}:codepipeline:{region}:{account}:*", region.partition())]));
+    // To find the pipeline in the console's list. The action knows no single resources: `*` is the only value that AWS takes.
+    add(Statement::allow([action!("codepipeline:ListPipelines")]).on(["*"]).when(
+        "StringEquals",
+        "aws:RequestedRegion",
+        [environment.region.as_str()],
+    ));
 }
 
 impl Construct for PipelineUser {
