@@ -129,6 +129,10 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "Make both in one app, or name the other resource by its ARN with a `from_…` constructor.",
     ),
     template("function-argument", "The argument of an intrinsic function is wrong."),
+    construct(
+        "include",
+        "A template that is taken in cannot be read, clashes with the stack, or lacks what is asked of it.",
+    ),
     explain(
         "invalid",
         "The service does not accept the template, or the value of a property.",
