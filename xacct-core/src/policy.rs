@@ -1,4 +1,4 @@
-//! Policy statements as a program writes them: actions, principals, conditions over [`Value`](crate::Value)s.
+//! Policy statements as a program writes them: actions, principals, conditions over typed values.
 //!
 //! Statements are gathered on nodes, in slots. Synthesis renders them: it merges what can be one statement, sorts,
 //! removes duplicates, and finds the form that a principal of another account takes.

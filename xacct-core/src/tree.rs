@@ -1,7 +1,7 @@
 //! The construct tree: nodes, paths, and the handle through which all else reaches them.
 //!
 //! A construct is a small `Clone` struct that holds a [`Node`]: a pointer to the app's tree and an index. Only
-//! [`Node::with`] borrows the tree, and no code from outside runs inside it. Nothing here fails: a mistake is
+//! `Node::with` borrows the tree, and no code from outside runs inside it. Nothing here fails: a mistake is
 //! recorded as a diagnostic, with the caller's location, and [`App::synth`] reports all of them at once.
 
 use std::collections::{BTreeMap, HashMap};
