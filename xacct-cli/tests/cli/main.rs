@@ -1,4 +1,5 @@
 //! The command line, through the real binary of a small app.
+#![allow(clippy::unwrap_used, reason = "a test that fails should stop there")]
 
 mod command_line;
 mod deploying;
