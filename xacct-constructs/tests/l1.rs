@@ -1,4 +1,10 @@
 //! Typed resources in, template out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test that fails should stop there, and one that is skipped should say so"
+)]
 
 use serde_json::{Value as Json, json};
 use xacct_constructs::cfn::{ec2, iam, kms, lambda, s3, sns, sqs};

@@ -2,6 +2,12 @@
 //! to write it.
 //!
 //! It makes itself a virtual environment in the target folder. Where that cannot be done (no Python, no registry) there is nothing to compare.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test that fails should stop there, and one that is skipped should say so"
+)]
 
 mod corpus;
 
