@@ -76,7 +76,7 @@ pub const NOT_CHECKED: &[&str] = &[
     "S3 access control lists",
     "KMS grants",
     "policies of VPC endpoints",
-    "service control and resource control policies of the organization, unless given",
+    "service control and resource control policies of the organization",
     "forward access sessions",
     "the time that AWS takes to apply a change",
 ];
