@@ -178,10 +178,22 @@ impl Search<'_> {
         if count < least {
             return None;
         }
-        if end > floor {
+        if end > floor && !self.wants_all(at + 1, end, &ascii) {
             frames.push(Frame::Shorter { at: at + 1, least: floor, position: end });
         }
         Some((at + 1, end))
+    }
+
+    /// Whether the instruction after a repeated set is sure to fail after fewer of its characters.
+    fn wants_all(&self, at: usize, end: usize, ascii: &[u32; 4]) -> bool {
+        let [head, a, _] = self.instruction(at);
+        match head & 255 {
+            // The text is over, and so is the pattern.
+            op::END => end == self.text.len() && self.instruction(at + 1)[0] & 255 == op::MATCH,
+            // What is given back is of the set, and this character is not.
+            op::CHAR => a < 128 && ascii[a as usize / 32] & (1 << (a % 32)) == 0,
+            _ => false,
+        }
     }
 
     fn instruction(&self, at: usize) -> [u32; 3] {

@@ -16,7 +16,7 @@ pub fn resource_type(name: &str) -> Option<ResourceType> {
     let (mut low, mut high) = (0, table::type_count());
     while low < high {
         let middle = low.midpoint(high);
-        match ResourceType(middle).name().cmp(name) {
+        match table::bytes(type_field(middle, field::NAME)).cmp(name.as_bytes()) {
             std::cmp::Ordering::Less => low = middle + 1,
             std::cmp::Ordering::Greater => high = middle,
             std::cmp::Ordering::Equal => return Some(ResourceType(middle)),

@@ -44,6 +44,14 @@ pub(crate) fn string(index: u32) -> &'static str {
     &TEXT[from..to - 1]
 }
 
+/// The bytes of a string, which are cheaper to compare.
+pub(crate) fn bytes(index: u32) -> &'static [u8] {
+    let index = index as usize;
+    let from = word(layout::STRING_OFFSETS, index) as usize;
+    let to = word(layout::STRING_OFFSETS, index + 1) as usize;
+    &TEXT.as_bytes()[from..to - 1]
+}
+
 /// A string by its index, if there is one.
 pub(crate) fn maybe_string(index: u32) -> Option<&'static str> {
     (index != NONE).then(|| string(index))
@@ -93,7 +101,7 @@ impl List {
         let (mut low, mut high) = (self.first, self.end);
         while low < high {
             let middle = (low + high) / 2;
-            match string(word(layout::LIST_ITEMS, middle)).cmp(text) {
+            match bytes(word(layout::LIST_ITEMS, middle)).cmp(text.as_bytes()) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => return true,
@@ -295,27 +303,33 @@ impl Properties {
     }
 
     pub(crate) fn get(self, name: &str) -> Option<Node> {
-        self.find(name).map(|(_, node)| node)
+        self.position(name).map(|index| self.node(index))
     }
 
     /// The same, with the name that lives as long as the program.
     pub(crate) fn find(self, name: &str) -> Option<(&'static str, Node)> {
+        self.position(name).map(|index| self.entry(index))
+    }
+
+    fn position(self, name: &str) -> Option<usize> {
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = (low + high) / 2;
-            let entry = self.entry(middle);
-            match entry.0.cmp(name) {
+            match bytes(word_at(self.at + middle * 8)).cmp(name.as_bytes()) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Some(entry),
+                std::cmp::Ordering::Equal => return Some(middle),
             }
         }
         None
     }
 
     fn entry(self, index: usize) -> (&'static str, Node) {
-        let at = self.at + index * 8;
-        (string(word_at(at)), Node(word_at(at + 4)))
+        (string(word_at(self.at + index * 8)), self.node(index))
+    }
+
+    fn node(self, index: usize) -> Node {
+        Node(word_at(self.at + index * 8 + 4))
     }
 }
 

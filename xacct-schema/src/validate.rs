@@ -7,10 +7,10 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::resource::{ResourceType, nearest_resource_type, resource_type};
+use crate::resource::{ResourceType, nearest_resource_type};
 use checker::Checker;
 use conditions::Conditions;
-use names::Names;
+use names::{Names, Resource};
 
 mod checker;
 mod conditions;
@@ -262,8 +262,8 @@ pub fn template(template: &Value, region: Option<&str>) -> Vec<Finding> {
     let names = Names::of(sections);
     let conditions = Conditions::of(sections);
     structure::check(sections, &names, &mut findings);
-    for (logical_id, declaration) in names.resources() {
-        check_resource(logical_id, declaration, &names, &conditions, region, &mut findings);
+    for resource in names.resources() {
+        check_resource(resource, &names, &conditions, region, &mut findings);
     }
     references::check(sections, &names, &conditions, &mut findings);
     semantics::check_across(&names, &conditions, &mut findings);
@@ -275,38 +275,36 @@ pub fn resource(logical_id: &str, declaration: &Value, region: Option<&str>) -> 
     let mut findings = Vec::new();
     let names = Names::default();
     if let Some(declaration) = declaration.as_object() {
-        check_resource(logical_id, declaration, &names, &Conditions::default(), region, &mut findings);
+        let resource = Resource::new(logical_id, declaration);
+        check_resource(resource, &names, &Conditions::default(), region, &mut findings);
     }
     findings
 }
 
 fn check_resource<'t>(
-    logical_id: &'t str,
-    declaration: &'t Map<String, Value>,
+    resource: Resource<'t>,
     names: &'t Names<'t>,
     conditions: &'t Conditions<'t>,
     region: Option<&str>,
     findings: &mut Vec<Finding>,
 ) {
-    let Some(name) = declaration.get("Type").and_then(Value::as_str) else {
-        return;
-    };
-    let Some(kind) = resource_type(name) else {
-        if let Some(finding) = unknown_type(logical_id, name) {
-            findings.push(finding);
-        }
+    let logical_id = resource.logical_id;
+    let Some(kind) = resource.kind else {
+        let name = names::get(resource.declaration, "Type").and_then(Value::as_str);
+        findings.extend(name.and_then(|name| unknown_type(logical_id, name)));
         return;
     };
     check_availability(logical_id, kind, region, findings);
     let mut checker = Checker::new(logical_id, kind, names, conditions, findings);
-    if let Some(condition) = declaration.get("Condition").and_then(Value::as_str) {
+    if let Some(condition) = resource.condition() {
         checker.assume(condition, true);
     }
-    match declaration.get("Properties") {
+    let properties = resource.properties();
+    match properties {
         Some(properties) => checker.check(kind.node(), properties),
         None => checker.check_empty(kind.node()),
     }
-    if let Some(properties) = declaration.get("Properties").and_then(Value::as_object) {
+    if let Some(properties) = properties.and_then(Value::as_object) {
         semantics::check(logical_id, kind, properties, findings);
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::conditions::Conditions;
 use super::intrinsic::{self, Shape};
-use super::names::Names;
+use super::names::{Names, get};
 use super::path::{self, Step};
 use super::{Finding, Rule};
 use crate::layout::types;
@@ -33,8 +33,8 @@ pub(super) struct Checker<'t, 'f> {
     unknown: bool,
     /// Whether text stands for text only.
     strict: bool,
-    /// The properties within others that only the service sets.
-    nested_read_only: Vec<&'static str>,
+    /// Whether there are properties within others that only the service sets.
+    has_nested_read_only: bool,
 }
 
 /// Whether a value fits a schema.
@@ -74,7 +74,7 @@ impl<'t, 'f> Checker<'t, 'f> {
             failures: 0,
             unknown: false,
             strict: false,
-            nested_read_only: kind.read_only().iter().filter(|pointer| pointer.contains('/')).collect(),
+            has_nested_read_only: kind.read_only().iter().any(|pointer| pointer.contains('/')),
         }
     }
 
@@ -560,14 +560,14 @@ impl<'t, 'f> Checker<'t, 'f> {
 
     fn check_read_only(&mut self, name: &'t str, value: &Value) {
         let top = self.path.is_empty();
-        if top && !self.kind.read_only().contains_sorted(name) || !top && self.nested_read_only.is_empty() {
+        if top && !self.kind.read_only().contains_sorted(name) || !top && !self.has_nested_read_only {
             return;
         }
         if intrinsic::is_no_value(value) {
             return;
         }
         self.path.push(Step::Key(name));
-        let here = |pointer: &&str| {
+        let here = |pointer: &str| {
             let mut steps = self.path.iter();
             let same = pointer.split('/').all(|wanted| match steps.next() {
                 Some(Step::Key(key)) => *key == wanted,
@@ -576,7 +576,7 @@ impl<'t, 'f> Checker<'t, 'f> {
             });
             same && steps.next().is_none()
         };
-        if top || self.nested_read_only.iter().any(here) {
+        if top || self.kind.read_only().iter().any(here) {
             self.report(|| {
                 let message = format!("only the service sets `{name}`: leave it out");
                 Finding::new(Rule::ReadOnlyProperty, "", "", message)
@@ -605,7 +605,7 @@ impl<'t, 'f> Checker<'t, 'f> {
 
     fn check_required(&mut self, names: List, object: &'t Map<String, Value>) {
         for name in names.iter() {
-            match self.presence(object.get(name)) {
+            match self.presence(get(object, name)) {
                 Presence::Present => {}
                 Presence::Absent => self.missing(name),
                 Presence::AbsentIf(condition, value) if self.trying == 0 => {
@@ -630,7 +630,7 @@ impl<'t, 'f> Checker<'t, 'f> {
 
     /// How many of the properties are there, and how many may be.
     fn count_given(&self, names: List, object: &'t Map<String, Value>) -> (usize, usize) {
-        names.iter().fold((0, 0), |(surely, perhaps), name| match self.presence(object.get(name)) {
+        names.iter().fold((0, 0), |(surely, perhaps), name| match self.presence(get(object, name)) {
             Presence::Present => (surely + 1, perhaps + 1),
             Presence::Absent => (surely, perhaps),
             Presence::AbsentIf(..) => (surely, perhaps + 1),
@@ -665,7 +665,7 @@ impl<'t, 'f> Checker<'t, 'f> {
 
     fn check_dependent(&mut self, pairs: Dependents, object: &'t Map<String, Value>, required: bool) {
         for (name, others) in pairs.names() {
-            match self.presence(object.get(name)) {
+            match self.presence(get(object, name)) {
                 Presence::Absent => continue,
                 Presence::AbsentIf(..) => {
                     self.unknown = true;
@@ -674,7 +674,7 @@ impl<'t, 'f> Checker<'t, 'f> {
                 Presence::Present => {}
             }
             for other in others.iter() {
-                match (self.presence(object.get(other)), required) {
+                match (self.presence(get(object, other)), required) {
                     (Presence::Absent, true) => self.report_at(Step::Key(name), || {
                         let message = format!("`{name}` calls for `{other}`");
                         Finding::new(Rule::DependentProperties, "", "", message)

@@ -37,12 +37,13 @@ pub(super) fn branches(value: &Value) -> Option<(&str, &Value, &Value)> {
 
 /// Whether an object holds what a macro or a loop fills in, so that its properties are not yet known.
 pub(super) fn is_open(object: &Map<String, Value>) -> bool {
-    object.keys().any(|key| key == "Fn::Transform" || key.starts_with("Fn::ForEach::"))
+    object.keys().any(|key| key.starts_with("Fn::") && (key == "Fn::Transform" || key.starts_with("Fn::ForEach::")))
 }
 
 /// Whether CloudFormation replaces this text, or a part of it, by a value from elsewhere.
 pub(super) fn is_dynamic(text: &str) -> bool {
-    text.contains("{{resolve:")
+    // Most texts have no brace, which is faster to see.
+    text.as_bytes().contains(&b'{') && text.contains("{{resolve:")
 }
 
 /// What kind of value an intrinsic function gives.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::conditions::Conditions;
 use super::functions::{EXTENSIONS, OF_CONDITIONS, OF_VALUES, Place, misfit, variables};
 use super::intrinsic;
-use super::names::Names;
+use super::names::{Names, get};
 use super::path::{self, Step};
 use super::{Finding, Rule};
 use crate::nearest::nearest;
@@ -21,19 +21,19 @@ pub(super) fn check(
 ) {
     let extended = super::has_language_extensions(sections);
     let mut edges: Vec<Vec<usize>> = Vec::new();
-    for (logical_id, declaration) in names.resources() {
-        let mut walker = Walker::new(names, conditions, findings, logical_id, extended);
-        walker.assume(declaration);
-        if let Some(properties) = declaration.get("Properties") {
+    for resource in names.resources() {
+        let mut walker = Walker::new(names, conditions, findings, resource.logical_id, extended);
+        walker.assume(resource.condition());
+        if let Some(properties) = resource.properties() {
             walker.walk(properties);
         }
         for attribute in ATTRIBUTES {
-            if let Some(value) = declaration.get(attribute) {
+            if let Some(value) = get(resource.declaration, attribute) {
                 walker.walk_at(Step::Key(attribute), value);
             }
         }
         let mut needs = walker.edges;
-        let depends_on = match declaration.get("DependsOn") {
+        let depends_on = match get(resource.declaration, "DependsOn") {
             Some(Value::Array(items)) => items.as_slice(),
             Some(one) => std::slice::from_ref(one),
             None => &[],
@@ -44,7 +44,7 @@ pub(super) fn check(
     for (name, output) in sections.get("Outputs").and_then(Value::as_object).into_iter().flatten() {
         let Some(output) = output.as_object() else { continue };
         let mut walker = Walker::new(names, conditions, findings, "", extended);
-        walker.assume(output);
+        walker.assume(get(output, "Condition").and_then(Value::as_str));
         walker.path.extend([Step::Key("Outputs"), Step::Key(name)]);
         for key in ["Value", "Export"] {
             if let Some(value) = output.get(key) {
@@ -96,10 +96,8 @@ impl<'t, 'f> Walker<'t, 'f> {
         }
     }
 
-    fn assume(&mut self, declaration: &'t Map<String, Value>) {
-        if let Some(condition) = declaration.get("Condition").and_then(Value::as_str) {
-            self.assumed.push((condition, true));
-        }
+    fn assume(&mut self, condition: Option<&'t str>) {
+        self.assumed.extend(condition.map(|condition| (condition, true)));
     }
 
     fn walk(&mut self, value: &'t Value) {
@@ -267,7 +265,7 @@ impl<'t, 'f> Walker<'t, 'f> {
     }
 
     fn may_not_exist(&mut self, target: &str) {
-        let condition = self.names.resource(target).and_then(|resource| resource.get("Condition")?.as_str());
+        let condition = self.names.resource(target).and_then(|resource| get(resource, "Condition")?.as_str());
         let Some(condition) = condition else { return };
         let mut assumed: Vec<(&str, bool)> = self.assumed.clone();
         assumed.push((condition, false));
@@ -364,7 +362,7 @@ impl<'t, 'f> Walker<'t, 'f> {
 
 /// Reports one cycle of each group of resources that need each other.
 fn report_cycles(names: &Names<'_>, edges: &[Vec<usize>], findings: &mut Vec<Finding>) {
-    let logical_ids: Vec<&str> = names.resources().map(|(name, _)| name).collect();
+    let logical_ids: Vec<&str> = names.resources().map(|resource| resource.logical_id).collect();
     let mut search =
         CycleSearch { edges, states: vec![State::New; edges.len()], stack: Vec::new(), cycles: Vec::new() };
     for start in 0..edges.len() {

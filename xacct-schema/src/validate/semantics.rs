@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::conditions::Conditions;
 use super::intrinsic::{self, is_dynamic};
-use super::names::Names;
+use super::names::{Names, get};
 use super::{Finding, Rule};
 use crate::layout::{NONE, RUNTIME_FIELDS, RUNTIMES, fact};
-use crate::resource::{ResourceType, resource_type};
+use crate::resource::ResourceType;
 use crate::table;
 
 mod key_policy;
@@ -37,7 +37,7 @@ pub(super) fn check(
 
 /// Text that is known as it stands.
 fn literal<'t>(properties: &'t Map<String, Value>, name: &str) -> Option<&'t str> {
-    properties.get(name).and_then(Value::as_str).filter(|text| !is_dynamic(text))
+    get(properties, name).and_then(Value::as_str).filter(|text| !is_dynamic(text))
 }
 
 /// The day of the data stands for today, so that a template's findings do not change by themselves.
@@ -95,11 +95,11 @@ type Identity<'t> = (ResourceType, Vec<&'t str>);
 /// Names that two resources of a type share.
 pub(super) fn check_across(names: &Names<'_>, conditions: &Conditions<'_>, findings: &mut Vec<Finding>) {
     let mut seen: HashMap<Identity<'_>, Vec<(&str, Option<&str>)>> = HashMap::new();
-    for (logical_id, declaration) in names.resources() {
-        let Some(properties) = declaration.get("Properties").and_then(Value::as_object) else { continue };
-        let kind = declaration.get("Type").and_then(Value::as_str).and_then(resource_type);
-        let Some((kind, identity)) = kind.and_then(|kind| Some((kind, identity(kind, properties)?))) else { continue };
-        let condition = declaration.get("Condition").and_then(Value::as_str);
+    for resource in names.resources() {
+        let Some(properties) = resource.properties().and_then(Value::as_object) else { continue };
+        let identity = resource.kind.and_then(|kind| Some((kind, identity(kind, properties)?)));
+        let Some((kind, identity)) = identity else { continue };
+        let (logical_id, condition) = (resource.logical_id, resource.condition());
         let others = seen.entry((kind, identity)).or_default();
         let same = others.iter().find(|(_, other_condition)| {
             let both = [condition, *other_condition].into_iter().flatten();
@@ -107,7 +107,7 @@ pub(super) fn check_across(names: &Names<'_>, conditions: &Conditions<'_>, findi
         });
         if let Some((first, _)) = same {
             let names = identifying(kind);
-            let values: Vec<&str> = names.iter().filter_map(|name| identifier(properties.get(*name)?)).collect();
+            let values: Vec<&str> = names.iter().filter_map(|name| identifier(get(properties, name)?)).collect();
             let message = format!("`{first}` has the same name, `{}`", values.join("`, `"));
             findings.push(Finding::new(Rule::DuplicateName, logical_id, names.join(", "), message));
         }
@@ -134,7 +134,7 @@ fn identifying(kind: ResourceType) -> Vec<&'static str> {
 
 fn identity(kind: ResourceType, properties: &Map<String, Value>) -> Option<Vec<&str>> {
     let names = identifying(kind);
-    let values: Option<Vec<&str>> = names.iter().map(|name| identifier(properties.get(*name)?)).collect();
+    let values: Option<Vec<&str>> = names.iter().map(|name| identifier(get(properties, name)?)).collect();
     values.filter(|values| !values.is_empty())
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::names::Names;
+use super::names::{Names, get};
 use super::{Finding, Rule};
 use crate::nearest::nearest;
 
@@ -108,7 +108,7 @@ impl Check<'_, '_> {
             return self.report(logical_id, "", "a resource is an object".to_owned(), "an object with `Type`");
         };
         self.keys(logical_id, "", declaration, &RESOURCE_ATTRIBUTES, "a resource has no attribute");
-        match declaration.get("Type") {
+        match get(declaration, "Type") {
             Some(Value::String(_)) => {}
             _ => self.report(logical_id, "Type", "a resource must have a type".to_owned(), "such as `AWS::S3::Bucket`"),
         }
@@ -118,7 +118,7 @@ impl Check<'_, '_> {
     }
 
     fn depends_on(&mut self, logical_id: &str, declaration: &Map<String, Value>) {
-        let dependencies = match declaration.get("DependsOn") {
+        let dependencies = match get(declaration, "DependsOn") {
             None => return,
             Some(Value::Array(items)) => items.as_slice(),
             Some(one) => std::slice::from_ref(one),
@@ -137,7 +137,7 @@ impl Check<'_, '_> {
     }
 
     fn condition(&mut self, logical_id: &str, path: &str, declaration: &Map<String, Value>) {
-        match declaration.get("Condition") {
+        match get(declaration, "Condition") {
             None => {}
             Some(Value::String(name)) if self.names.has_condition(name) => {}
             Some(Value::String(name)) => {
@@ -152,12 +152,12 @@ impl Check<'_, '_> {
     }
 
     fn policies(&mut self, logical_id: &str, declaration: &Map<String, Value>) {
-        let kind = declaration.get("Type").and_then(Value::as_str).unwrap_or_default();
+        let kind = get(declaration, "Type").and_then(Value::as_str).unwrap_or_default();
         for (attribute, values) in [
             ("DeletionPolicy", ["Delete", "Retain", "RetainExceptOnCreate", "Snapshot"].as_slice()),
             ("UpdateReplacePolicy", ["Delete", "Retain", "Snapshot"].as_slice()),
         ] {
-            let Some(value) = declaration.get(attribute) else { continue };
+            let Some(value) = get(declaration, attribute) else { continue };
             if value.is_object() && self.extended {
                 continue;
             }
