@@ -5,6 +5,7 @@
 
 mod access_key;
 mod cross_account_role;
+mod execution_role;
 mod group;
 mod managed_policy;
 mod role;
@@ -12,6 +13,7 @@ mod user;
 
 pub use access_key::{AccessKey, AccessKeyProps, AccessKeyStatus};
 pub use cross_account_role::CrossAccountRole;
+pub use execution_role::{ExecutionRole, ExecutionRoleProps};
 pub use group::{Group, GroupProps};
 pub use managed_policy::{AttachedPolicy, ManagedPolicy, ManagedPolicyProps};
 pub use role::{Role, RoleProps};

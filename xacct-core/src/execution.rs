@@ -1,17 +1,20 @@
 //! The role that CloudFormation deploys a stack with: allowed exactly what creating, updating and deleting the stack's
 //! resources needs, as AWS publishes it.
 //!
-//! The permissions follow from the types of the resources, so they are worked out at synthesis, when the stack is whole.
+//! The permissions follow from the stack's template, so stacks are rendered once to learn them, and again with them.
 
+use std::collections::BTreeMap;
 use std::panic::Location;
 
 use serde_json::{Map, Value as Json, json};
+use xacct_schema::permissions::{Allowance, StackPermissions, Target, of_stack};
 
+use crate::assembly::StackArtifact;
 use crate::diagnostic::Diagnostic;
-use crate::grant::Policies;
-use crate::policy::{PolicySlot, Statement};
+use crate::environment::Environment;
+use crate::policy::Statement;
 use crate::stack::Stack;
-use crate::tree::{Construct, Kind, Node, NodeId, Tree};
+use crate::tree::{Node, NodeId, Tree};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Execution {
@@ -21,20 +24,67 @@ pub(crate) struct Execution {
 }
 
 impl Node {
-    /// Allows this role, which CloudFormation assumes, what creating, updating and deleting the resources of `stack` needs.
+    /// Allows this role, which CloudFormation assumes, what creating, updating and deleting the resources of `stack` needs:
+    /// see [`StackArtifact::permissions`].
     ///
-    /// Types whose needs AWS does not publish are reported as a warning (`execution-role`): allow those by hand.
+    /// What is not known is reported as a warning (`execution-role`): resource types whose needs AWS does not publish, which are to
+    /// be allowed by hand, and identities that the stack changes but does not name.
     #[track_caller]
     pub fn grant_execution(&self, stack: &Stack) {
+        use crate::tree::Construct;
         let execution = Execution { role: self.id(), stack: stack.node().id(), at: Location::caller() };
         self.with(|tree| tree.executions.push(execution));
     }
 }
 
-/// Adds the statements to the policies of the roles.
-pub(crate) fn realize(tree: &Tree, policies: &mut Policies, diagnostics: &mut Vec<Diagnostic>) {
+impl StackArtifact {
+    /// What the role that CloudFormation deploys this stack with needs to be allowed, and what is not known about that.
+    ///
+    /// [`StackArtifact::execution_policy`] has the same as a policy.
+    pub fn permissions(&self) -> StackPermissions {
+        needed(&self.template, &self.environment, &self.stack_name, !self.tags.is_empty())
+    }
+
+    /// The policy of the role that CloudFormation deploys this stack with, as a document of IAM: the exact actions that creating,
+    /// updating and deleting its resources needs. Resource types whose needs are not published are not in it:
+    /// [`StackArtifact::permissions`] lists them.
+    pub fn execution_policy(&self) -> Json {
+        let statements: Vec<Json> = self.permissions().allowances.iter().map(document).collect();
+        json!({ "Version": "2012-10-17", "Statement": statements })
+    }
+}
+
+fn document(allowance: &Allowance) -> Json {
+    let mut statement = json!({ "Effect": "Allow", "Action": allowance.actions, "Resource": allowance.resources });
+    if !allowance.conditions.is_empty() {
+        let mut conditions: BTreeMap<&str, Map<String, Json>> = BTreeMap::new();
+        for ((operator, key), values) in &allowance.conditions {
+            conditions.entry(operator).or_default().insert((*key).to_owned(), json!(values));
+        }
+        statement["Condition"] = json!(conditions);
+    }
+    statement
+}
+
+fn needed(template: &Json, environment: &Environment, stack_name: &str, tagged: bool) -> StackPermissions {
+    let target = Target {
+        partition: environment.region.partition(),
+        region: environment.region.as_str(),
+        account: environment.account.as_str(),
+        stack_name,
+        tagged,
+    };
+    of_stack(template, &target)
+}
+
+/// The statements of each execution role, from the templates of the stacks, and what has to be said about them.
+pub(crate) fn statements(
+    tree: &Tree,
+    template: &dyn Fn(NodeId) -> Option<Json>,
+) -> (Vec<(NodeId, Statement)>, Vec<Diagnostic>) {
+    let (mut statements, mut diagnostics) = (Vec::new(), Vec::new());
     for execution in &tree.executions {
-        if !tree.owns(execution.stack) {
+        let Some(template) = template(execution.stack).filter(|_| tree.owns(execution.stack)) else {
             diagnostics.push(
                 Diagnostic::error("foreign-construct", "an execution role is for a stack of another app")
                     .path(tree.path(execution.role))
@@ -42,68 +92,49 @@ pub(crate) fn realize(tree: &Tree, policies: &mut Policies, diagnostics: &mut Ve
                     .help("make both in one app"),
             );
             continue;
-        }
-        let statements = statements(tree, execution, diagnostics);
-        policies.entry((execution.role, PolicySlot::Identity)).or_default().extend(statements);
+        };
+        let Some(stack) = tree.stack(execution.stack) else { continue };
+        let path = tree.path(execution.stack);
+        let needed = needed(&template, &stack.environment, &stack.stack_name(&path), !stack.tags().is_empty());
+        report(tree, execution, &needed, &path, &mut diagnostics);
+        statements.extend(needed.allowances.into_iter().map(|it| (execution.role, statement(it))));
     }
+    (statements, diagnostics)
 }
 
-fn statements(tree: &Tree, execution: &Execution, diagnostics: &mut Vec<Diagnostic>) -> Vec<Statement> {
-    let Some(stack) = tree.stack(execution.stack) else { return Vec::new() };
-    let path = tree.path(execution.stack);
-    let needed = xacct_schema::permissions::of_template(&outline(tree, execution.stack), !stack.tags().is_empty());
+fn statement(allowance: Allowance) -> Statement {
+    let statement = Statement::allow(allowance.actions).on(allowance.resources);
+    allowance
+        .conditions
+        .into_iter()
+        .fold(statement, |statement, ((operator, key), values)| statement.when(operator, key, values))
+}
+
+fn report(
+    tree: &Tree,
+    execution: &Execution,
+    needed: &StackPermissions,
+    stack: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let mut warn = |message: String, help: &str| {
+        let warning = Diagnostic::warning("execution-role", message);
+        diagnostics.push(warning.path(tree.path(execution.role)).at(execution.at).help(help));
+    };
     for (kind, ids) in &needed.unknown {
-        let message =
-            format!("what CloudFormation needs for `{kind}` is not published ({} in `{path}`)", ids.join(", "));
-        diagnostics.push(
-            Diagnostic::warning("execution-role", message)
-                .path(tree.path(execution.role))
-                .at(execution.at)
-                .help("add a statement with the actions that create, update and delete it, and silence this"),
+        warn(
+            format!("what CloudFormation needs for `{kind}` is not published ({} in `{stack}`)", ids.join(", ")),
+            "add a statement with the actions that create, update and delete it, and silence this",
         );
     }
-    let environment = &stack.environment;
-    let (partition, account) = (environment.region.partition(), environment.account);
-    let (pass, others): (Vec<&str>, Vec<&str>) = needed.actions.iter().partition(|it| **it == "iam:PassRole");
-    let mut statements = Vec::new();
-    if !others.is_empty() {
-        // Most resources have no name before they are made, so that `*` is all that can be said of them; it is the list
-        // of actions that keeps this role small.
-        statements.push(Statement::allow(others).on(["*"]));
+    for (kind, ids) in &needed.unnamed {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        warn(
+            format!(
+                "`{stack}` changes a {kind} that it does not name ({}), so its role may change any",
+                ids.join(", ")
+            ),
+            "name it by text, or make it in the same stack",
+        );
     }
-    if !pass.is_empty() {
-        // The roles that the stack makes: under its name, or under one of their own.
-        let mut roles = vec![format!("arn:{partition}:iam::{account}:role/{}-*", stack.stack_name(&path))];
-        roles.extend(named_roles(tree, execution.stack).map(|it| format!("arn:{partition}:iam::{account}:role/{it}")));
-        statements.push(Statement::allow(pass).on(roles));
-    }
-    statements
-}
-
-/// The stack's resources by type, and which properties each has.
-fn outline(tree: &Tree, stack: NodeId) -> Json {
-    let mut resources = Map::new();
-    for id in tree.descendants(stack) {
-        if let Kind::Resource(resource) = &tree[id].kind {
-            let mut properties: Map<String, Json> =
-                resource.props.iter().map(|(name, _)| (name.to_string(), true.into())).collect();
-            let has_tags = tree.ancestors(id).any(|it| !tree[it].tags.is_empty());
-            let schema = xacct_schema::resource_type(&resource.cfn_type);
-            if let Some(property) = schema.and_then(|it| it.tag_property()).filter(|_| has_tags) {
-                properties.insert(property.to_owned(), true.into());
-            }
-            let resource = json!({ "Type": resource.cfn_type, "Properties": properties });
-            resources.insert(tree.path(id), resource);
-        }
-    }
-    json!({ "Resources": resources })
-}
-
-fn named_roles(tree: &Tree, stack: NodeId) -> impl Iterator<Item = String> + '_ {
-    tree.descendants(stack).filter_map(|id| match &tree[id].kind {
-        Kind::Resource(resource) if resource.cfn_type == "AWS::IAM::Role" => {
-            resource.physical_name.as_ref()?.given().map(str::to_owned)
-        }
-        _ => None,
-    })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
 use crate::tree::{Construct, Kind, Node, NodeId};
 
@@ -53,7 +54,7 @@ impl StackProps {
     }
 
     /// The ARN of the role that CloudFormation deploys the stack with. Default: the one that the account's bootstrap has, or
-    /// whoever deploys. [`Node::grant_execution`] makes one that may do no more than the stack needs.
+    /// whoever deploys. See [`Stack::set_execution_role`] for a role of the same app.
     #[must_use]
     pub fn execution_role(mut self, arn: impl Into<String>) -> Self {
         self.execution_role = Some(arn.into());
@@ -126,6 +127,39 @@ impl Stack {
     /// The name in CloudFormation.
     pub fn stack_name(&self) -> String {
         self.node.stack_name().unwrap_or_default()
+    }
+
+    /// Deploys the stack with this role of the app, once the role's own stack is deployed. The role must have a name that is given.
+    ///
+    /// [`Node::grant_execution`] allows the role what the stack needs. A stack has one such role, of its own account:
+    /// anything else is reported.
+    #[track_caller]
+    pub fn set_execution_role(&self, role: &dyn Construct, arn: &str) {
+        let home = role.node().stack();
+        let problem = match role.node().environment() {
+            Some(environment) if environment.account != self.environment.account => {
+                Some("is of another account: CloudFormation takes roles of the stack's own account only")
+            }
+            _ if home.as_ref().is_some_and(|it| it.id() == self.node.id()) => {
+                Some("is in the stack itself, so it is not there when the stack is created")
+            }
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            let message = format!("the execution role of `{}` {problem}", self.node.path());
+            let help = "make it in a stack of the same account that is deployed before";
+            return role.node().report(Diagnostic::error("execution-role-place", message).help(help));
+        }
+        let at = std::panic::Location::caller();
+        let before = self.node.with(|tree| {
+            let Kind::Stack(data) = &mut tree[self.node.id()].kind else { return None };
+            data.depends_on.extend(home.map(|it| (it.id(), at)));
+            data.props.execution_role.replace(arn.to_owned())
+        });
+        if let Some(before) = before.filter(|it| it != arn) {
+            let message = format!("`{}` has two execution roles, `{before}` and `{arn}`", self.node.path());
+            role.node().report(Diagnostic::error("execution-role-twice", message).help("give it one"));
+        }
     }
 
     /// Deploys `other` before this stack. References add this by themselves.

@@ -28,8 +28,7 @@ impl App {
 }
 
 fn synthesize(tree: &Tree) -> Result<Assembly, SynthError> {
-    let mut context = Context::new(tree);
-    let drafts = context.render_stacks();
+    let (mut context, drafts) = render(tree);
     let order = order::order(tree, &drafts).unwrap_or_else(|cycle| {
         context.diagnostics.push(*cycle);
         drafts.keys().copied().collect()
@@ -47,6 +46,21 @@ fn synthesize(tree: &Tree) -> Result<Assembly, SynthError> {
         return Err(SynthError { diagnostics: errors.into_iter().chain(warnings).collect() });
     }
     Ok(Assembly { stacks, assertions, silenced: silenced(tree), warnings, directory: None })
+}
+
+/// Renders the stacks; twice, if a role is allowed what a template needs.
+fn render(tree: &Tree) -> (Context<'_>, BTreeMap<NodeId, Draft>) {
+    let mut context = Context::new(tree, Vec::new());
+    let drafts = context.render_stacks();
+    if tree.executions.is_empty() {
+        return (context, drafts);
+    }
+    let template = |stack: NodeId| Some(drafts.get(&stack)?.template(None));
+    let (statements, diagnostics) = crate::execution::statements(tree, &template);
+    let mut context = Context::new(tree, statements);
+    context.diagnostics.extend(diagnostics);
+    let drafts = context.render_stacks();
+    (context, drafts)
 }
 
 /// Errors and warnings, without those that are silenced, each once and in a fixed order.

@@ -5,6 +5,7 @@
 mod constructs;
 mod cross_account_pipeline;
 mod example;
+mod execution_role;
 mod grants;
 mod laws;
 mod mistakes;

@@ -84,10 +84,13 @@ pub(super) struct Context<'t> {
 }
 
 impl<'t> Context<'t> {
-    pub(super) fn new(tree: &'t Tree) -> Self {
+    /// `statements` are what identities are allowed besides what the tree says.
+    pub(super) fn new(tree: &'t Tree, statements: Vec<(NodeId, Statement)>) -> Self {
         let mut diagnostics = tree.diagnostics.clone();
         let mut policies = grant::realize(tree, &mut diagnostics);
-        crate::execution::realize(tree, &mut policies, &mut diagnostics);
+        for (identity, statement) in statements {
+            policies.entry((identity, PolicySlot::Identity)).or_default().push(statement);
+        }
         let mut context = Self {
             tree,
             policies,
