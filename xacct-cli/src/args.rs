@@ -78,6 +78,9 @@ pub(crate) struct Global {
     /// A value for the app
     #[arg(long, short = 'c', value_name = "KEY=VALUE", value_parser = pair, global = true, help_heading = "Global options")]
     pub(crate) context: Vec<(String, String)>,
+    /// Do not hold the templates against AWS's schemas of resource types
+    #[arg(long, global = true, env = "XACCT_NO_VALIDATION", hide_env = true, value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
+    pub(crate) no_validation: bool,
     /// Answer every question with yes
     #[arg(long, short = 'y', global = true, env = "XACCT_YES", hide_env = true, value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub(crate) yes: bool,

@@ -62,6 +62,9 @@ impl<'a> Session<'a> {
             ));
         }
         let app = App::new();
+        if self.global.no_validation {
+            app.skip_validation();
+        }
         for silenced in &self.config.silenced {
             app.node().silence_from(&silenced.rule, &silenced.reason, silenced.location.clone());
         }

@@ -76,6 +76,11 @@ fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
             Node::new_resource(&tools, "Misspelt", "AWS::SQS::Queue", props);
             app.skip_validation();
         }
+        "misspelt" => {
+            let mut props = Props::default();
+            props.set("QueueNaem", "x".into());
+            Node::new_resource(&tools, "Misspelt", "AWS::SQS::Queue", props);
+        }
         "number" => {
             let _: u32 = config.context_or("retention", 30)?;
         }

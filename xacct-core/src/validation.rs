@@ -23,11 +23,10 @@ pub(crate) fn check(stack: &StackArtifact, diagnostics: &mut Vec<Diagnostic>) {
         if !finding.property_path.is_empty() {
             diagnostic.property = Some(finding.property_path);
         }
-        diagnostic.help = match (finding.nearest, finding.expected) {
-            (Some(nearest), _) => Some(format!("did you mean `{nearest}`?")),
-            (None, Some(expected)) => Some(format!("expected is {expected}")),
-            (None, None) => None,
-        };
+        let meant = finding.nearest.map(|nearest| format!("did you mean `{nearest}`?"));
+        let expected = finding.expected.map(|expected| format!("expected is {expected}"));
+        let help: Vec<String> = meant.into_iter().chain(expected).collect();
+        diagnostic.help = (!help.is_empty()).then(|| help.join(" "));
         diagnostics.push(diagnostic);
     }
 }

@@ -11,8 +11,8 @@ use crate::problem::Problem;
 pub(super) const CDK_CONTEXT: &str = "CDK_CONTEXT_JSON";
 const FILE: &str = "xacct.toml";
 /// Variables that are read as flags.
-const FLAG_VARIABLES: [&str; 9] =
-    ["CONFIG", "OUTPUT", "COLOR", "PROGRESS", "YES", "JSON", "ASSEMBLY", "LOCAL", "REQUIRE_APPROVAL"];
+const FLAG_VARIABLES: [&str; 10] =
+    ["CONFIG", "OUTPUT", "COLOR", "PROGRESS", "YES", "JSON", "ASSEMBLY", "LOCAL", "REQUIRE_APPROVAL", "NO_VALIDATION"];
 
 /// What flags say about the configuration.
 #[derive(Clone, Debug, Default)]

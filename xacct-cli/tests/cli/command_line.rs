@@ -102,6 +102,16 @@ fn all_mistakes_are_told_at_once() {
 }
 
 #[test]
+fn templates_are_validated_unless_a_flag_says_otherwise() {
+    let place = Place::new();
+    let misspelt = ["synth", "-c", "case=misspelt"];
+    let texts = ["no property `QueueNaem`", "Tools/Misspelt", "testapp/main.rs:", "did you mean `QueueName`?"];
+    place.run(&misspelt).refuses(4, &texts);
+    place.run(&[&misspelt[..], &["--no-validation"]].concat()).refuses(0, &[]);
+    place.run_with(&[("XACCT_NO_VALIDATION", "1")], &misspelt).refuses(0, &[]);
+}
+
+#[test]
 fn later_layers_win_and_doctor_says_which() {
     let place = Place::with(
         "xacct.toml",
